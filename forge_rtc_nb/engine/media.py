@@ -1,0 +1,123 @@
+"""Decoded pictures into the rings of those who read them (engine process, called from decoder threads)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import av
+import numpy as np
+
+from ..ring import Writer
+
+Array = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class View:
+    """One ring that a kernel reads, in one pixel format. ``notify`` is called, in any thread, when it must be told."""
+
+    def __init__(self, writer: Writer, pixel_format: str, notify: Callable[[], None], fail: Callable[[str], None]) -> None:
+        self._writer = writer
+        self._format = pixel_format
+        self._notify = notify
+        self._fail = fail
+
+    def write(self, picture: av.VideoFrame, captured: float, index: int) -> None:
+        """Convert the picture straight into the next slot."""
+        try:
+            # Odd sizes have no yuv420p array; the last row or column is left out.
+            even = self._format == "yuv420p"
+            height, width = (picture.height & ~1, picture.width & ~1) if even else (picture.height, picture.width)
+            pixels = self._writer.begin(height, width, self._format)
+        except MemoryError as error:
+            self._fail(str(error))
+            return
+        convert(picture, self._format, pixels)
+        del pixels
+        if self._writer.end(captured, index):
+            self._notify()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class StreamSink:
+    """Takes the pictures of one stream; converts them only for the views that are open.
+
+    Keeps the newest picture, so that a view that opens between two pictures has one at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._views: dict[int, View] = {}
+        self._last: tuple[av.VideoFrame, float, float] | None = None
+        self._index = 0
+
+    def deliver(self, picture: av.VideoFrame, captured: float, fresh: bool) -> None:
+        with self._lock:
+            self._last = (picture, captured, time.monotonic())
+            index, self._index = self._index, self._index + 1
+            if fresh:
+                for view in self._views.values():
+                    view.write(picture, captured, index)
+
+    def open(self, number: int, view: View) -> None:
+        with self._lock:
+            self._views[number] = view
+            # A picture from before a pause is not "the newest": it would be shown as live.
+            if self._last is not None and time.monotonic() - self._last[2] < 0.5:
+                view.write(self._last[0], self._last[1], max(self._index - 1, 0))
+
+    def close(self, number: int) -> None:
+        with self._lock:
+            view = self._views.pop(number, None)
+            if view is not None:
+                view.close()
+
+    @property
+    def view_numbers(self) -> list[int]:
+        with self._lock:
+            return list(self._views)
+
+
+def convert(picture: av.VideoFrame, pixel_format: str, out: Array) -> None:
+    """Write the picture's pixels into ``out``, in a shape of `ring.SHAPES`."""
+    if picture.format.name not in ("yuv420p", "yuvj420p") or pixel_format in ("rgb24", "bgr24"):
+        picture = picture.reformat(format=pixel_format)
+    if pixel_format == "yuv420p":
+        _copy_planes(picture, out)
+    elif pixel_format == "gray":
+        _copy_gray(picture, out)
+    else:
+        height, width = out.shape[:2]
+        out.reshape(height, width * 3)[:] = _plane(picture, 0, height, width * 3)
+
+
+def _plane(picture: av.VideoFrame, number: int, rows: int, row_bytes: int) -> Array:
+    plane: Any = picture.planes[number]
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:rows, :row_bytes]
+
+
+def _copy_gray(picture: av.VideoFrame, out: Array) -> None:
+    height, width = out.shape
+    luma = _plane(picture, 0, height, width)
+    if picture.format.name != "yuv420p":
+        out[:] = luma  # full range already
+        return
+    np.take(_FULL_RANGE, luma, out=out, mode="clip")
+
+
+_FULL_RANGE = np.clip((np.arange(256) - 16) * 255 / 219 + 0.5, 0, 255).astype(np.uint8)
+"""ITU-R BT.601 luma (16 to 235) to 0 to 255, as the gray of an RGB picture has it."""
+
+
+def _copy_planes(picture: av.VideoFrame, out: Array) -> None:
+    width = out.shape[1]
+    height = out.shape[0] * 2 // 3
+    out[:height] = _plane(picture, 0, height, width)
+    half = (height // 2, width // 2)
+    chroma = out[height:].reshape(2, *half)
+    chroma[0] = _plane(picture, 1, *half)
+    chroma[1] = _plane(picture, 2, *half)

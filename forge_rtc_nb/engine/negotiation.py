@@ -1,0 +1,107 @@
+"""What to do with each offer, and how its text must change: pure functions and state, no sockets (engine process).
+
+The browser always offers to a kernel (docs/decisions/0002): the engine answers, and asks where it wants an offer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..protocol import Stream
+
+DEFAULT_CODECS = ("VP8", "H264")
+
+START_KBPS = 3000
+MIN_KBPS = 600
+MAX_KBPS = 8000
+"""Bitrates told to Chromium. aiortc sends no transport-wide feedback, so that Chromium's estimate starts low and takes
+half a minute to allow the camera's full resolution; these make it start there."""
+
+Step = Literal["new", "same", "stale"]
+
+
+@dataclass
+class Negotiation:
+    """The answerer's state for one remote participant."""
+
+    epoch: int | None = None
+    wanted: set[str] = field(default_factory=set)
+    """Stream ids subscribed to."""
+    mids: dict[str, str] = field(default_factory=dict)
+    """m-line of each stream in the present connection."""
+
+    def offer(self, epoch: int, streams: list[Stream]) -> Step:
+        """Classify an offer by its epoch: ``new`` replaces the connection, ``same`` renegotiates it, ``stale`` is dropped."""
+        if self.epoch is not None and epoch < self.epoch:
+            return "stale"
+        step: Step = "same" if epoch == self.epoch else "new"
+        self.epoch = epoch
+        self.mids = {s.id: s.mid for s in streams if s.mid is not None}
+        return step
+
+    def is_current(self, epoch: int | None) -> bool:
+        """Whether a candidate or answer of this epoch belongs to the present connection."""
+        return epoch is not None and epoch == self.epoch
+
+    def stream_of(self, mid: str) -> str | None:
+        return next((stream for stream, m in self.mids.items() if m == mid), None)
+
+
+_MEDIA = re.compile(r"^m=", re.MULTILINE)
+_RTPMAP = re.compile(r"^a=rtpmap:(\d+) ([^/\r\n]+)/", re.MULTILINE)
+_MDNS = re.compile(r"^a=candidate:\S+ \d+ \S+ \d+ \S+\.local .*\r?\n", re.MULTILINE | re.IGNORECASE)
+
+
+def is_mdns(candidate: str) -> bool:
+    """True for a candidate that hides its address (draft-ietf-mmusic-mdns-ice-candidates)."""
+    parts = candidate.split()
+    return len(parts) > 4 and parts[4].lower().endswith(".local")
+
+
+def prepare_offer(sdp: str, codecs: tuple[str, ...] = DEFAULT_CODECS) -> str:
+    """A browser's offer as aiortc should read it: our codecs first, and no ``.local`` candidates.
+
+    aioice waits a second for each name that it cannot resolve; without them the pair connects all the same, from the
+    checks that the browser sends to us (peer-reflexive candidates, RFC 8445 section 7.3.1.3).
+    """
+    head, *sections = _split_media(_MDNS.sub("", sdp))
+    return head + "".join(_order_codecs(section, codecs) if section.startswith("m=video") else section for section in sections)
+
+
+def prepare_answer(sdp: str, start: int = START_KBPS, low: int = MIN_KBPS, high: int = MAX_KBPS) -> str:
+    """Our answer with Chromium's bitrate hints (kbit/s) in the format parameters of each video codec."""
+    head, *sections = _split_media(sdp)
+    hint = f"x-google-start-bitrate={start};x-google-min-bitrate={low};x-google-max-bitrate={high}"
+    return head + "".join(_add_hint(s, hint) if s.startswith("m=video") else s for s in sections)
+
+
+def _split_media(sdp: str) -> list[str]:
+    starts = [m.start() for m in _MEDIA.finditer(sdp)]
+    return [sdp[a:b] for a, b in zip([0, *starts], [*starts, len(sdp)], strict=True)]
+
+
+def _order_codecs(section: str, codecs: tuple[str, ...]) -> str:
+    """Payload types of ``codecs`` to the front of the m-line, in that order; the others are taken out."""
+    names = {pt: name.upper() for pt, name in _RTPMAP.findall(section)}
+    line, rest = section.split("\n", 1)
+    parts = line.rstrip("\r").split(" ")
+    kept = [pt for codec in codecs for pt in parts[3:] if names.get(pt) == codec.upper()]
+    if not kept:
+        return section  # aiortc will say that it has none of them
+    other = [pt for pt in parts[3:] if names.get(pt) in ("RTX",)]
+    return " ".join([*parts[:3], *kept, *other]) + "\r\n" + rest
+
+
+def _add_hint(section: str, hint: str) -> str:
+    for payload_type, name in _RTPMAP.findall(section):
+        if name.upper() not in DEFAULT_CODECS:
+            continue
+        fmtp = re.compile(rf"^(a=fmtp:{payload_type} [^\r\n]*)", re.MULTILINE)
+        if fmtp.search(section):
+            section = fmtp.sub(rf"\g<1>;{hint}", section)
+        else:
+            rtpmap = re.compile(rf"^(a=rtpmap:{payload_type} [^\r\n]*\r?\n)", re.MULTILINE)
+            section = rtpmap.sub(rf"\g<1>a=fmtp:{payload_type} {hint}\r\n", section)
+    return section

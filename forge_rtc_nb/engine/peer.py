@@ -1,0 +1,208 @@
+"""The engine's connection to one other participant: answers offers, routes pictures to sinks (engine process)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiortc import (
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.sdp import candidate_from_sdp
+
+from ..protocol import Answer, IceCandidate, IceServer, Message, Negotiate, Offer, SessionDescription, Subscribe, Unsubscribe
+from .aiortc_compat import LiveReceiver, VideoSink
+from .heartbeat import Heartbeat
+from .negotiation import DEFAULT_CODECS, Negotiation, is_mdns, prepare_answer, prepare_offer
+from .tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+RETRY_FIRST, RETRY_LAST = 0.5, 8.0
+MAX_WAITING = 256
+"""Messages of one participant that wait while an offer is worked on; more are a fault of the sender and are dropped."""
+
+
+def preferred_codecs() -> tuple[str, ...]:
+    """The codecs to ask browsers for, best first: ``FORGE_RTC_VIDEO_CODECS``, by default ``VP8,H264``."""
+    names = os.environ.get("FORGE_RTC_VIDEO_CODECS", "").upper().replace(" ", "").split(",")
+    return tuple(name for name in names if name in DEFAULT_CODECS) or DEFAULT_CODECS
+
+
+class Peer:
+    """All that happens between this engine and one participant, over any number of connections one after the other."""
+
+    def __init__(
+        self,
+        participant_id: str,
+        send: Callable[[Message], None],
+        ice_servers: Callable[[], Awaitable[list[IceServer]]],
+        on_fault: Callable[[str], None],
+    ) -> None:
+        self.id = participant_id
+        self._send = send
+        self._ice_servers = ice_servers
+        self._on_fault = on_fault
+        self._negotiation = Negotiation()
+        self._sinks: dict[str, VideoSink] = {}
+        self._pc: RTCPeerConnection | None = None
+        self._offset = 0.0
+        self._retry_delay = RETRY_FIRST
+        self._inbox: asyncio.Queue[Offer | IceCandidate] = asyncio.Queue(maxsize=MAX_WAITING)
+        self._tasks = Tasks()
+        self._connection_tasks = Tasks()
+        self._tasks.start(self._work())
+
+    def subscribe(self, stream: str, sink: VideoSink) -> None:
+        """Ask for a stream; its pictures go to ``sink`` from now on, over whatever connection."""
+        self._sinks[stream] = sink
+        self._negotiation.wanted.add(stream)
+        self._send(Subscribe(to=self.id, stream=stream))
+
+    def unsubscribe(self, stream: str) -> None:
+        self._negotiation.wanted.discard(stream)
+        self._sinks.pop(stream, None)
+        self._route_sinks()
+        self._send(Unsubscribe(to=self.id, stream=stream))
+
+    def resubscribe(self) -> None:
+        """Repeat every wish, after signaling was away: messages may have been lost."""
+        for stream in self._negotiation.wanted:
+            self._send(Subscribe(to=self.id, stream=stream))
+
+    def receive(self, message: Offer | IceCandidate) -> None:
+        """Queue an offer or candidate; they are worked on one after the other."""
+        try:
+            self._inbox.put_nowait(message)
+        except asyncio.QueueFull:
+            logger.warning("%s sends faster than its offers can be answered; a message is dropped", self.id)
+
+    async def close(self) -> None:
+        await self._tasks.close()
+        await self._close_connection()
+
+    async def _work(self) -> None:
+        while True:
+            message = await self._inbox.get()
+            try:
+                if isinstance(message, Offer):
+                    await self._answer(message)
+                else:
+                    await self._add_candidate(message)
+            except Exception as error:
+                # aiortc raises nearly anything on bad SDP (AttributeError, StopIteration, ...): this connection only.
+                logger.warning("a %s of %s cannot be used: %r", type(message).__name__, self.id, error)
+                if isinstance(message, Offer):
+                    self._lost(f"its offer cannot be used ({type(error).__name__}: {error})")
+
+    async def _answer(self, offer: Offer) -> None:
+        step = self._negotiation.offer(offer.epoch or 0, offer.streams)
+        if step == "stale":
+            return
+        if step == "new" or self._pc is None:
+            await self._open_connection()
+        pc = self._pc
+        assert pc is not None
+        await pc.setRemoteDescription(RTCSessionDescription(prepare_offer(offer.sdp.sdp, preferred_codecs()), "offer"))
+        self._route_sinks()
+        await pc.setLocalDescription(await pc.createAnswer())
+        answer = SessionDescription(type="answer", sdp=prepare_answer(pc.localDescription.sdp))
+        self._send(Answer(to=self.id, epoch=offer.epoch, sdp=answer))
+
+    async def _open_connection(self) -> None:
+        await self._close_connection()
+        servers = [
+            RTCIceServer(urls=s.urls, username=s.username, credential=s.credential) for s in await self._ice_servers()
+        ]
+        # An explicit list, also when empty: aiortc's default is a public STUN server.
+        pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._pc = pc
+        pc.on("connectionstatechange", lambda: self._state_changed(pc))
+        self._open_control(pc)
+
+    def _open_control(self, pc: RTCPeerConnection) -> None:
+        channel: RTCDataChannel = pc.createDataChannel("control", negotiated=True, id=0)
+
+        def send(text: str) -> None:
+            if channel.readyState == "open":
+                channel.send(text)
+
+        heartbeat = Heartbeat(send, lambda: self._dead(pc), self._set_offset)
+        channel.on("message", heartbeat.receive)
+        channel.on("open", lambda: self._connection_tasks.start(heartbeat.run()))
+        if channel.readyState == "open":
+            self._connection_tasks.start(heartbeat.run())
+
+    def _set_offset(self, offset: float) -> None:
+        self._offset = offset
+        for receiver in self._receivers():
+            receiver.clock.offset = offset
+
+    def _receivers(self) -> list[LiveReceiver]:
+        transceivers = self._pc.getTransceivers() if self._pc is not None else []
+        return [t.receiver for t in transceivers if isinstance(t.receiver, LiveReceiver)]
+
+    def _route_sinks(self) -> None:
+        """Point each receiver at the sink of the stream that its m-line carries now."""
+        if self._pc is None:
+            return
+        for transceiver in self._pc.getTransceivers():
+            receiver: Any = transceiver.receiver
+            if isinstance(receiver, LiveReceiver):
+                stream = self._negotiation.stream_of(transceiver.mid) if transceiver.mid is not None else None
+                receiver.sink = self._sinks.get(stream) if stream is not None else None
+                receiver.clock.offset = self._offset
+
+    async def _add_candidate(self, message: IceCandidate) -> None:
+        if self._pc is None or not self._negotiation.is_current(message.epoch):
+            return
+        if message.candidate is None or not message.candidate.candidate or is_mdns(message.candidate.candidate):
+            return  # the end is never told to aioice: it would fail before the browser's own checks arrive
+        candidate = candidate_from_sdp(message.candidate.candidate.removeprefix("a=").removeprefix("candidate:"))
+        candidate.sdpMid = message.candidate.sdpMid
+        candidate.sdpMLineIndex = message.candidate.sdpMLineIndex
+        await self._pc.addIceCandidate(candidate)
+
+    def _state_changed(self, pc: RTCPeerConnection) -> None:
+        if pc is not self._pc:
+            return
+        if pc.connectionState == "connected":
+            self._retry_delay = RETRY_FIRST
+        elif pc.connectionState in ("failed", "closed"):
+            self._dead(pc)
+
+    def _dead(self, pc: RTCPeerConnection) -> None:
+        if pc is self._pc:
+            self._lost("the connection was lost")
+
+    def _lost(self, why: str) -> None:
+        self._tasks.start(self._fail(why))
+
+    async def _fail(self, why: str) -> None:
+        """Close the connection, and ask for a new one while anybody wants its streams."""
+        await self._close_connection()
+        if not self._negotiation.wanted:
+            return
+        self._on_fault(why)
+        delay, self._retry_delay = self._retry_delay, min(self._retry_delay * 2, RETRY_LAST)
+        await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+        if self._pc is None and self._negotiation.wanted:
+            self._send(Negotiate(to=self.id, restart=True))
+
+    async def _close_connection(self) -> None:
+        pc, self._pc = self._pc, None
+        if pc is None:
+            return
+        await self._connection_tasks.close()
+        try:
+            await asyncio.wait_for(pc.close(), 5)
+        except Exception as error:
+            logger.warning("closing a connection to %s: %r", self.id, error)

@@ -1,0 +1,218 @@
+"""One room as the engine sees it: signaling in, participants and streams out to the kernel (engine process)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from .. import control
+from ..control import Control, Way
+from ..errors import StreamNotFound
+from ..protocol import (
+    Error,
+    IceCandidate,
+    IceRequest,
+    IceServer,
+    IceServers,
+    Joined,
+    Left,
+    Offer,
+    Participant,
+    ServerMessage,
+    Subscribe,
+    Updated,
+    Welcome,
+)
+from .media import StreamSink, View
+from .peer import Peer
+from .signaling import Entry, SignalingClient
+from .streams import RemoteStream
+from .tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+ICE_TIMEOUT = 2.0
+ABSENCE = 10.0
+"""Seconds that somebody may be missing from a welcome after a server restart before we believe that they left."""
+
+
+class EngineRoom:
+    """This engine's place in a room: one signaling socket, a `Peer` for each participant it talks to."""
+
+    def __init__(self, entry: Entry, ways: list[Way], post: Callable[[Control], None], end_view: Callable[[int], None]) -> None:
+        self.id = entry.room
+        self.name = entry.name
+        self.me: Participant | None = None
+        self.participants: dict[str, Participant] = {}
+        self.client = SignalingClient(entry, ways, self._receive, self._state_changed)
+        self._post = post
+        self._end_view = end_view
+        self._peers: dict[str, Peer] = {}
+        self._streams: dict[tuple[str, str], RemoteStream] = {}
+        self._missing: dict[str, asyncio.TimerHandle] = {}
+        self._ice_answers: list[asyncio.Future[list[IceServer]]] = []
+        self._tasks = Tasks()
+
+    async def enter(self) -> None:
+        """Make the first connection, then keep it in the background; errors as `SignalingClient.enter`."""
+        self._receive(await self.client.enter())
+        self._tasks.start(self.client.run())
+
+    async def close(self) -> None:
+        """Leave, and end every connection and view."""
+        await self.client.close()
+        for timer in self._missing.values():
+            timer.cancel()
+        for participant_id in list(self._peers):
+            await self._forget(participant_id)
+        await self._tasks.close()
+
+    def welcomed(self) -> control.Welcomed:
+        """The room as it stands, for the kernel."""
+        assert self.me is not None
+        return control.Welcomed(self.id, self.me, list(self.participants.values()))
+
+    def open_view(self, number: int, participant_id: str, stream_id: str, view: View) -> StreamSink:
+        """Let a view read a stream; subscribes to it where that is needed. `StreamNotFound` where it is gone."""
+        participant = self.participants.get(participant_id)
+        if participant is None or all(s.id != stream_id for s in participant.streams):
+            raise StreamNotFound("the stream has stopped")
+        key = (participant_id, stream_id)
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = self._remote_stream(participant_id, stream_id)
+        stream.use()
+        stream.sink.open(number, view)
+        return stream.sink
+
+    def release(self, sink: StreamSink) -> None:
+        """A view of this sink was closed."""
+        for stream in self._streams.values():
+            if stream.sink is sink:
+                stream.release()
+
+    def _remote_stream(self, participant_id: str, stream_id: str) -> RemoteStream:
+        return RemoteStream(
+            lambda sink: self._peer(participant_id).subscribe(stream_id, sink),
+            lambda: self._peer(participant_id).unsubscribe(stream_id),
+        )
+
+    def _peer(self, participant_id: str) -> Peer:
+        peer = self._peers.get(participant_id)
+        if peer is None:
+            peer = self._peers[participant_id] = Peer(
+                participant_id,
+                self.client.send,
+                self._ice_servers,
+                lambda why: self._post(control.PeerFault(self.id, participant_id, why)),
+            )
+        return peer
+
+    async def _ice_servers(self) -> list[IceServer]:
+        """The server's present list; empty where it does not answer, which leaves host candidates."""
+        answer: asyncio.Future[list[IceServer]] = asyncio.get_running_loop().create_future()
+        self._ice_answers.append(answer)
+        self.client.send(IceRequest())
+        try:
+            return await asyncio.wait_for(answer, ICE_TIMEOUT)
+        except TimeoutError:
+            logger.warning("the server sent no ICE servers; trying without")
+            return []
+        finally:
+            if answer in self._ice_answers:
+                self._ice_answers.remove(answer)
+
+    def _receive(self, message: ServerMessage) -> None:
+        match message:
+            case Welcome():
+                self._welcome(message)
+            case Joined(participant=participant):
+                self._joined(participant)
+            case Left(participant_id=participant_id, reason=reason):
+                self._left(participant_id, reason)
+            case Updated(participant=Participant() as participant):
+                self._updated(participant)
+            case Offer(from_=str() as sender) | IceCandidate(from_=str() as sender) if sender in self.participants:
+                self._peer(sender).receive(message)
+            case Subscribe(from_=str() as sender):
+                logger.info("%s asks for a stream, but this kernel publishes none", sender)
+            case IceServers(servers=servers):
+                for answer in self._ice_answers:
+                    if not answer.done():
+                        answer.set_result(servers)
+            case Error():
+                logger.warning("the server says %s: %s", message.code, message.message)
+
+    def _welcome(self, welcome: Welcome) -> None:
+        self.me = welcome.participant
+        present = {p.id: p for p in welcome.participants}
+        for participant_id in self.participants.keys() - present.keys():
+            self._expect(participant_id)
+        known = set(self.participants)
+        for participant_id, participant in present.items():
+            self._cancel_missing(participant_id)
+            self.participants[participant_id] = participant
+            if participant_id in known:
+                self._drop_ended_streams(participant)
+        self._post(self.welcomed())
+        self._post(control.RoomState(self.id, "joined"))
+        for participant_id in present.keys() & self._peers.keys():
+            self._peers[participant_id].resubscribe()
+
+    def _expect(self, participant_id: str) -> None:
+        """Somebody is not back yet after a server restart: their media flows on, give them a moment."""
+        if participant_id not in self._missing:
+            loop = asyncio.get_running_loop()
+            self._missing[participant_id] = loop.call_later(ABSENCE, self._left, participant_id, "expired")
+
+    def _cancel_missing(self, participant_id: str) -> None:
+        timer = self._missing.pop(participant_id, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _joined(self, participant: Participant) -> None:
+        self._cancel_missing(participant.id)
+        known = participant.id in self.participants
+        self.participants[participant.id] = participant
+        if known:
+            self._updated(participant)
+            if participant.id in self._peers:
+                self._peers[participant.id].resubscribe()
+        else:
+            self._post(control.ParticipantJoined(self.id, participant))
+
+    def _updated(self, participant: Participant) -> None:
+        self.participants[participant.id] = participant
+        self._drop_ended_streams(participant)
+        self._post(control.ParticipantUpdated(self.id, participant))
+
+    def _left(self, participant_id: str, reason: str) -> None:
+        self._cancel_missing(participant_id)
+        if self.participants.pop(participant_id, None) is None:
+            return
+        self._post(control.ParticipantLeft(self.id, participant_id, reason))
+        self._tasks.start(self._forget(participant_id))
+
+    def _drop_ended_streams(self, participant: Participant) -> None:
+        present = {s.id for s in participant.streams}
+        for key in [k for k in self._streams if k[0] == participant.id and k[1] not in present]:
+            self._end_stream(key)
+            if participant.id in self._peers:
+                self._peers[participant.id].unsubscribe(key[1])
+
+    def _end_stream(self, key: tuple[str, str]) -> None:
+        stream = self._streams.pop(key, None)
+        if stream is not None:
+            for number in stream.close():
+                self._end_view(number)
+
+    async def _forget(self, participant_id: str) -> None:
+        for key in [k for k in self._streams if k[0] == participant_id]:
+            self._end_stream(key)
+        peer = self._peers.pop(participant_id, None)
+        if peer is not None:
+            await peer.close()
+
+    def _state_changed(self, state: str, detail: str) -> None:
+        self._post(control.RoomState(self.id, state, detail))

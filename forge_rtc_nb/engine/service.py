@@ -1,0 +1,128 @@
+"""Carries out what the kernel asks: rooms, views, tickets (engine process)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .. import control
+from ..control import Control, Message, Way
+from ..errors import NotInRoom, RTCError, RTCTimeout
+from .media import StreamSink
+from .room import EngineRoom
+from .signaling import Entry
+from .synthetic import SyntheticStream
+from .tasks import Tasks
+from .tickets import request_ticket
+from .views import Views
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """All that one engine holds. ``post`` sends to the kernel."""
+
+    def __init__(self, memory: int, post: Callable[[Control], None]) -> None:
+        self._post = post
+        self._views = Views(memory, post)
+        self._rooms: dict[str, EngineRoom] = {}
+        self._synthetic: dict[int, SyntheticStream] = {}
+        self._tasks = Tasks()
+
+    def receive(self, message: Message) -> None:
+        """One request of the kernel."""
+        match message:
+            case control.Join():
+                self._answer(message.req, self._join(message))
+            case control.Leave():
+                self._answer(message.req, self._leave(message.room))
+            case control.TicketRequest():
+                self._answer(message.req, self._ticket(message))
+            case control.OpenView():
+                self._open_view(message)
+            case control.CloseView(view=view):
+                self._close_view(view)
+
+    async def close(self) -> None:
+        """Leave every room politely."""
+        for synthetic in self._synthetic.values():
+            synthetic.close()
+        rooms = list(self._rooms.values())
+        await asyncio.gather(*(room.close() for room in rooms), return_exceptions=True)
+        await self._tasks.close()
+
+    def _answer(self, req: int, work: Awaitable[Any]) -> None:
+        self._tasks.start(self._carry_out(req, work))
+
+    async def _carry_out(self, req: int, work: Awaitable[Any]) -> None:
+        try:
+            self._post(control.Reply(req, value=await work))
+        except RTCError as error:
+            self._post(control.Reply(req, error=error.code, message=str(error)))
+        except Exception as error:
+            logger.exception("a request of the kernel failed")
+            self._post(control.Reply(req, error="error", message=f"{type(error).__name__}: {error}"))
+
+    async def _join(self, request: control.Join) -> None:
+        room = self._rooms.get(request.room)
+        if room is not None and (request.name is None or request.name == room.name):
+            self._post(room.welcomed())
+            return
+        if room is not None:
+            await self._leave(request.room)  # another name is another participant
+        room = EngineRoom(Entry(request.room, request.name), request.ways, self._post, self._views.end)
+        try:
+            await asyncio.wait_for(room.enter(), request.timeout)
+        except TimeoutError:
+            await room.close()
+            tried = ", ".join(f"{way.how} ({way.url})" for way in request.ways)
+            raise RTCTimeout(f"no welcome to room {request.room!r} within {request.timeout:g} s; tried {tried}") from None
+        except BaseException:
+            await room.close()
+            raise
+        self._rooms[request.room] = room
+
+    async def _leave(self, room_id: str) -> None:
+        room = self._rooms.pop(room_id, None)
+        if room is not None:
+            await room.close()
+
+    async def _ticket(self, request: control.TicketRequest) -> dict[str, str]:
+        room = self._rooms.get(request.room)
+        way: Way | None = room.client.way if room is not None else None
+        if way is None:
+            raise NotInRoom(f"this kernel is not in room {request.room!r}")
+        return await request_ticket(way, request.room, request.owner)
+
+    def _open_view(self, request: control.OpenView) -> None:
+        try:
+            view = self._views.open(request)
+            sink = self._sink_for(request, view)
+            self._views.attach(request.view, sink)
+        except RTCError as error:
+            self._views.end(request.view, error.code, str(error))
+        except (MemoryError, ValueError) as error:
+            self._post(control.ViewEnded(request.view, "memory", str(error)))
+
+    def _sink_for(self, request: control.OpenView, view: Any) -> StreamSink:
+        if request.room:
+            room = self._rooms.get(request.room)
+            if room is None:
+                raise NotInRoom(f"this kernel is not in room {request.room!r}")
+            return room.open_view(request.view, request.participant, request.stream, view)
+        synthetic = SyntheticStream(request.stream)
+        self._synthetic[request.view] = synthetic
+        synthetic.sink.open(request.view, view)
+        synthetic.start()
+        return synthetic.sink
+
+    def _close_view(self, number: int) -> None:
+        synthetic = self._synthetic.pop(number, None)
+        if synthetic is not None:
+            synthetic.close()
+        sink = self._views.close(number)
+        if sink is not None:
+            for room in self._rooms.values():
+                room.release(sink)

@@ -1,0 +1,49 @@
+"""The streams that this engine reads from one room, and who reads them (engine process)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from .media import StreamSink
+
+LINGER = 5.0
+"""Seconds that a stream stays subscribed after its last view closed: asking for it again costs a keyframe."""
+
+
+class RemoteStream:
+    """One stream of one participant: subscribed to while it has views, and a little longer."""
+
+    def __init__(self, subscribe: Callable[[StreamSink], None], unsubscribe: Callable[[], None]) -> None:
+        self.sink = StreamSink()
+        self._subscribe = subscribe
+        self._unsubscribe = unsubscribe
+        self._subscribed = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def use(self) -> None:
+        """A view opens."""
+        self._cancel_timer()
+        if not self._subscribed:
+            self._subscribed = True
+            self._subscribe(self.sink)
+
+    def release(self) -> None:
+        """A view closed."""
+        if not self.sink.view_numbers and self._subscribed and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LINGER, self._let_go)
+
+    def _let_go(self) -> None:
+        self._timer = None
+        self._subscribed = False
+        self._unsubscribe()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def close(self) -> list[int]:
+        """The stream is gone; returns the views that it still has."""
+        self._cancel_timer()
+        return self.sink.view_numbers

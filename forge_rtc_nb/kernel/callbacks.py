@@ -1,0 +1,87 @@
+"""Runs a room's callbacks one after the other in a thread of their own (runs in the kernel)."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+logger = logging.getLogger("forge_rtc_nb")
+
+EVENTS = ("joined", "left", "updated", "stream", "stream-ended", "state", "error")
+
+MAX_WAITING = 1024
+"""Events that wait for a slow callback; beyond that the oldest are dropped, and the log says so once."""
+
+
+class Callbacks:
+    """An ordered worker: an exception in a callback is logged with its traceback and raised as an ``"error"`` event."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._functions: dict[str, list[Callable[..., Any]]] = {event: [] for event in EVENTS}
+        self._queue: queue.Queue[tuple[str, tuple[Any, ...]] | None] = queue.Queue(MAX_WAITING)
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def on(self, event: str, function: Callable[..., Any]) -> None:
+        if event not in EVENTS:
+            raise ValueError(f"no event {event!r}: use one of {', '.join(EVENTS)}")
+        if not callable(function):
+            raise TypeError(f"{function!r} cannot be called")
+        with self._lock:
+            self._functions[event].append(function)
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="forge-rtc-callbacks", daemon=True)
+                self._thread.start()
+
+    def off(self, event: str, function: Callable[..., Any]) -> None:
+        with self._lock:
+            if function in self._functions.get(event, []):
+                self._functions[event].remove(function)
+
+    def emit(self, event: str, *arguments: Any) -> None:
+        """Queue an event; called in any thread, never blocks."""
+        if self._thread is None:
+            return
+        try:
+            self._queue.put_nowait((event, arguments))
+        except queue.Full:
+            logger.warning("callbacks of this room are too slow; a %r event is dropped", event)
+
+    def close(self) -> None:
+        """End the thread after what is queued already; may be called from a callback."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._put_end()
+        if thread is not threading.current_thread():
+            thread.join(5.0)
+
+    def _put_end(self) -> None:
+        while True:
+            try:
+                self._queue.put_nowait(None)
+                return
+            except queue.Full:
+                self._queue.get_nowait()
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            event, arguments = item
+            with self._lock:
+                functions = list(self._functions[event])
+            for function in functions:
+                self._call(event, function, arguments)
+
+    def _call(self, event: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        try:
+            function(*arguments)
+        except Exception as error:
+            logger.exception("a callback for %r failed", event)
+            if event != "error":  # or it would fail for ever
+                self.emit("error", error)

@@ -1,0 +1,87 @@
+"""What a room's participants and streams are right now, and what each message of the engine changed (runs in the kernel)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from .. import control, protocol
+from ..control import Message
+from .participants import participant_of, streams_of
+
+Event = tuple[str, Any]
+"""An event's name and its argument, as `Room.on` hands it out."""
+
+
+class Directory:
+    """Thread-safe mirror of the room; `wait` blocks until something in it is as you want it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._state = "joining"
+        self.me: protocol.Participant | None = None
+        self._others: dict[str, protocol.Participant] = {}
+
+    @property
+    def state(self) -> str:
+        return self._state
+
+    def set_state(self, state: str) -> list[Event]:
+        with self._changed:
+            if state == self._state:
+                return []
+            self._state = state
+            self._changed.notify_all()
+        return [("state", state)]
+
+    def others(self) -> list[protocol.Participant]:
+        with self._changed:
+            return list(self._others.values())
+
+    def everybody(self) -> list[protocol.Participant]:
+        """Me first, where I am in."""
+        with self._changed:
+            return ([self.me] if self.me is not None else []) + list(self._others.values())
+
+    def wait(self, ready: Callable[[], Any], timeout: float | None) -> Any:
+        """Block until ``ready()`` is true, and return what it gave; false after ``timeout`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(ready, timeout)
+
+    def apply(self, message: Message) -> list[Event]:
+        """Take over what the engine tells; returns the events that it means."""
+        with self._changed:
+            events = self._apply(message)
+            self._changed.notify_all()
+        return events
+
+    def _apply(self, message: Message) -> list[Event]:
+        match message:
+            case control.Welcomed(me=me, participants=participants):
+                self.me = me
+                return [event for record in participants for event in self._put(record)]
+            case control.ParticipantJoined(participant=record) | control.ParticipantUpdated(participant=record):
+                return self._put(record)
+            case control.ParticipantLeft(participant_id=participant_id):
+                return self._remove(participant_id)
+            case control.RoomState(state=state):
+                return self.set_state(state)
+        return []
+
+    def _put(self, record: protocol.Participant) -> list[Event]:
+        before = self._others.get(record.id)
+        self._others[record.id] = record
+        new_streams = {stream.id: stream for stream in streams_of(record)}
+        old_streams = {stream.id: stream for stream in streams_of(before)} if before is not None else {}
+        events: list[Event] = [("updated" if before is not None else "joined", participant_of(record))]
+        events += [("stream", new_streams[key]) for key in new_streams if key not in old_streams]
+        events += [("stream-ended", old_streams[key]) for key in old_streams if key not in new_streams]
+        return [] if before == record else events
+
+    def _remove(self, participant_id: str) -> list[Event]:
+        record = self._others.pop(participant_id, None)
+        if record is None:
+            return []
+        ended: list[Event] = [("stream-ended", stream) for stream in streams_of(record)]
+        return [*ended, ("left", participant_of(record))]

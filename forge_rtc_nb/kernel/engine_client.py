@@ -1,0 +1,236 @@
+"""The kernel's end of the control socket: requests with replies, events to their rooms, frames to their views."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from .. import control, errors
+from ..control import Control, Message, Unpacker, pack
+from ..errors import EngineDied, RTCError, RTCTimeout
+from .engine_process import EngineProcess
+from .views import View
+
+_ERRORS: dict[str, type[RTCError]] = {
+    cls.code: cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, RTCError)
+}
+
+
+def error_of(code: str, message: str) -> RTCError:
+    """The exception that stands for an error code of the engine or the server."""
+    if code == "memory":
+        return RTCError(message)
+    return _ERRORS.get(code, RTCError)(message)
+
+
+class Listener(Protocol):
+    """What a room takes from the engine; called in the client's reader thread."""
+
+    def on_engine(self, message: Message) -> None: ...
+
+    def on_engine_died(self, error: EngineDied) -> None: ...
+
+
+class EngineClient:
+    """One engine and the thread that reads from it. It ends when its last user lets go (`release`).
+
+    Thread-safe. A forked child of the kernel cannot use it: every call there is an `RTCError`.
+    """
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._process = EngineProcess()
+        self._lock = threading.Lock()
+        self._send_lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._replies: dict[int, _Pending] = {}
+        self._listeners: dict[str, Listener] = {}
+        self._views: dict[int, View] = {}
+        self._users = 0
+        self._closed = False
+        self._died: EngineDied | None = None
+        self._thread = threading.Thread(target=self._read, name="forge-rtc-engine", daemon=True)
+        self._thread.start()
+        _clients.add(self)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the engine."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return not self._closed and self._died is None and self._pid == os.getpid()
+
+    def listen(self, room: str, listener: Listener) -> None:
+        """Send the events of a room to this listener from now on, instead of to the one before."""
+        self._listeners[room] = listener
+
+    def request(self, message: Callable[[int], Control], timeout: float) -> Any:
+        """Send a request and wait for its reply. Errors: the engine's own, `RTCTimeout`, `EngineDied`."""
+        number = next(self._numbers)
+        pending = self._replies[number] = _Pending()
+        try:
+            self.send(message(number))
+            if not pending.done.wait(timeout):
+                raise RTCTimeout(f"the engine did not answer within {timeout:g} s")
+        finally:
+            self._replies.pop(number, None)
+        if self._died is not None and pending.reply is None:
+            raise self._died
+        assert pending.reply is not None
+        if pending.reply.error is not None:
+            raise error_of(pending.reply.error, pending.reply.message)
+        return pending.reply.value
+
+    def send(self, message: Control) -> None:
+        self._check()
+        try:
+            with self._send_lock:
+                self._process.socket.sendall(pack(message))
+        except OSError:
+            # The reader thread sees the same end, and knows the cause.
+            self._thread.join(1.0)
+            raise self._died or EngineDied("the engine is closed; join again") from None
+
+    def open_view(self, room: str, participant: str, stream: str, pixel_format: str) -> View:
+        """Have a stream written into a ring for us."""
+        number = next(self._numbers)
+        view = View(number, pixel_format, self._process.memory, self._close_view)
+        self._views[number] = view
+        try:
+            self.send(control.OpenView(number, room, participant, stream, pixel_format))
+        except RTCError:
+            self._views.pop(number, None)
+            raise
+        return view
+
+    def _close_view(self, view: View) -> None:
+        if self._views.pop(view.number, None) is not None and self.alive:
+            try:
+                self.send(control.CloseView(view.number))
+            except EngineDied:
+                pass
+
+    def acquire(self) -> None:
+        with self._lock:
+            self._users += 1
+
+    def release(self) -> None:
+        """One user less; the last one ends the engine."""
+        with self._lock:
+            self._users -= 1
+            last = self._users <= 0
+        if last:
+            self.close()
+
+    def close(self) -> None:
+        """End the engine and the thread; idempotent."""
+        if self._closed or self._pid != os.getpid():
+            return
+        self._closed = True
+        for view in list(self._views.values()):
+            view.end(None)
+            view.close()
+        self._process.close()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+        _clients.discard(self)
+
+    def abandon(self) -> None:
+        """In a forked child of the kernel."""
+        self._closed = True
+        self._process.abandon()
+
+    def _check(self) -> None:
+        if self._pid != os.getpid():
+            raise RTCError("a forked child process cannot use its parent's rooms; call rtc.join(...) in the child itself")
+        if self._died is not None:
+            raise self._died
+        if self._closed:
+            raise EngineDied("the engine is closed; join again")
+
+    def _read(self) -> None:
+        unpacker = Unpacker()
+        try:
+            while data := self._process.socket.recv(65536):
+                for message in unpacker.feed(data):
+                    self._dispatch(message)
+        except (OSError, ValueError):
+            pass
+        if not self._closed and self._pid == os.getpid():
+            self._report_death()
+
+    def _report_death(self) -> None:
+        cause = self._process.cause_of_death()
+        self._died = error = EngineDied(f"the engine process ended: {cause}\nJoin again to start a new one.")
+        for pending in list(self._replies.values()):
+            pending.done.set()
+        for view in list(self._views.values()):
+            view.end(error)
+        for listener in list(self._listeners.values()):
+            listener.on_engine_died(error)
+        self._process.close()
+        _clients.discard(self)
+
+    def _dispatch(self, message: Message) -> None:
+        match message:
+            case control.ViewReady(view=number):
+                if (view := self._views.get(number)) is not None:
+                    view.pump()
+            case control.ViewOpened(view=number, region=region):
+                if (view := self._views.get(number)) is not None:
+                    view.map(region)
+            case control.ViewEnded(view=number, error=code, message=text):
+                if (view := self._views.get(number)) is not None:
+                    view.end(error_of(code, text) if code else None)
+            case control.Reply(req=number):
+                if (pending := self._replies.get(number)) is not None:
+                    pending.reply = message
+                    pending.done.set()
+            case _:
+                listener = self._listeners.get(getattr(message, "room", ""))
+                if listener is not None:
+                    listener.on_engine(message)
+
+
+class _Pending:
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.reply: control.Reply | None = None
+
+
+_clients: weakref.WeakSet[EngineClient] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for client in list(_clients):
+        client.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+class EngineHolder:
+    """Finds the kernel's one engine, and starts one where there is none that lives."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._client: EngineClient | None = None
+
+    def acquire(self) -> EngineClient:
+        """The engine, with one user more; pair it with `EngineClient.release`."""
+        with self._lock:
+            if self._client is None or not self._client.alive:
+                self._client = EngineClient()
+            self._client.acquire()
+            return self._client
+
+
+engines = EngineHolder()
+"""The kernel's engine. Module state, because a kernel has exactly one."""

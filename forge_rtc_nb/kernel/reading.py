@@ -1,0 +1,201 @@
+"""Waiting for frames, blocking and async, and iteration over them (runs in the kernel)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RTCTimeout, StreamNotFound
+from .frames import Frame
+from .views import Cursor, LatestCursor, QueueCursor, View
+
+OpenView = Callable[[str, float | None], View]
+"""Opens (or finds) the view in a pixel format, waiting at most that many seconds for the stream to be there."""
+
+
+class Deadline:
+    """What is left of a timeout in seconds; None is for ever."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self._end = None if timeout is None else time.monotonic() + timeout
+
+    @property
+    def left(self) -> float | None:
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
+
+
+class StreamEnd(Exception):
+    """The stream stopped, without a fault."""
+
+
+def wait_frame(view: View, cursor: Cursor, deadline: Deadline) -> Frame:
+    """Block until the cursor has a frame. Errors: `StreamEnd`, the view's fault, `RTCTimeout`."""
+    while True:
+        if (picture := cursor.poll()) is not None:
+            return Frame(picture, view.format)
+        _check_end(view)
+        if not view.wait(lambda: cursor.ready, deadline.left):
+            raise _silence(deadline)
+
+
+async def await_frame(view: View, cursor: Cursor, deadline: Deadline) -> Frame:
+    """`wait_frame` for coroutines."""
+    loop = asyncio.get_running_loop()
+    event = asyncio.Event()
+
+    def wake() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(event.set)
+
+    view.subscribe(wake)
+    try:
+        while True:
+            event.clear()
+            if (picture := cursor.poll()) is not None:
+                return Frame(picture, view.format)
+            _check_end(view)
+            await asyncio.wait_for(event.wait(), deadline.left)
+    except TimeoutError:
+        raise _silence(deadline) from None
+    finally:
+        view.unsubscribe(wake)
+
+
+def _check_end(view: View) -> None:
+    if view.ended:
+        raise view.error or StreamEnd
+
+
+def _silence(deadline: Deadline) -> RTCTimeout:
+    return RTCTimeout(
+        f"no frame within {deadline.timeout:g} s: the sender is connected but sends nothing "
+        "(its tab may be frozen in the background, or the network blocks media: see Troubleshooting in the README)"
+    )
+
+
+class FrameIterator:
+    """Frames of one stream, for ``for`` and ``async for``; each iterator has a cursor of its own.
+
+    The view opens at the first step, and is let go at the end of the stream, by `close`, or when the iterator is dropped.
+    """
+
+    def __init__(self, open_view: OpenView, policy: str, maxsize: int, pixel_format: str, count: Callable[[int], None]) -> None:
+        self._open_view = open_view
+        self._policy = policy
+        self._maxsize = maxsize
+        self._format = pixel_format
+        self._count = count
+        self._timeout: float | None = None
+        self._view: View | None = None
+        self._cursor: Cursor | None = None
+        self._done = False
+
+    def within(self, timeout: float | None) -> FrameIterator:
+        """Raise `RTCTimeout` where a frame takes longer than this many seconds."""
+        self._timeout = timeout
+        return self
+
+    def __iter__(self) -> FrameIterator:
+        return self
+
+    def __next__(self) -> Frame:
+        if self._done:
+            raise StopIteration
+        try:
+            view, cursor = self._opened() or self._start(self._open_view(self._format, self._opening_timeout))
+            return wait_frame(view, cursor, Deadline(self._timeout))
+        except StreamEnd:
+            self.close()
+            raise StopIteration from None
+
+    def __aiter__(self) -> FrameIterator:
+        return self
+
+    async def __anext__(self) -> Frame:
+        if self._done:
+            raise StopAsyncIteration
+        try:
+            opened = self._opened()
+            if opened is None:
+                opened = self._start(await asyncio.to_thread(self._open_view, self._format, self._opening_timeout))
+            return await await_frame(*opened, Deadline(self._timeout))
+        except StreamEnd:
+            self.close()
+            raise StopAsyncIteration from None
+
+    @property
+    def _opening_timeout(self) -> float:
+        return 10.0 if self._timeout is None else self._timeout
+
+    def _opened(self) -> tuple[View, Cursor] | None:
+        if self._view is None or self._cursor is None:
+            return None
+        return self._view, self._cursor
+
+    def _start(self, view: View) -> tuple[View, Cursor]:
+        view.hold()
+        cursor: Cursor = LatestCursor(view) if self._policy == "latest" else QueueCursor(view, self._policy, self._maxsize)
+        self._view, self._cursor = view, cursor
+        return view, cursor
+
+    def close(self) -> None:
+        """Stop reading; idempotent."""
+        self._done = True
+        view, cursor = self._view, self._cursor
+        self._view = self._cursor = None
+        if view is not None and cursor is not None:
+            cursor.close()
+            self._count(cursor.skipped)
+            view.let_go()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class Collector:
+    """Gathers ``n`` frames of one size for `VideoStream.take`."""
+
+    def __init__(self, n: int) -> None:
+        if n < 1:
+            raise ValueError(f"take(n) needs at least one frame, not {n}")
+        self._n = n
+        self._arrays: list[NDArray[np.uint8]] = []
+        self._times: list[float] = []
+        self._warned = False
+
+    def add(self, frame: Frame) -> bool:
+        """True when it is complete."""
+        self._arrays.append(self._fitted(frame.array))
+        self._times.append(frame.time)
+        return len(self._arrays) >= self._n
+
+    def result(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        if len(self._arrays) < self._n:
+            raise StreamNotFound(f"the stream stopped after {len(self._arrays)} of {self._n} frames")
+        return np.stack(self._arrays), np.array(self._times, np.float64)
+
+    def _fitted(self, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if not self._arrays or array.shape == self._arrays[0].shape:
+            return array
+        self._warn()
+        return _scaled(array, self._arrays[0].shape)
+
+    def _warn(self) -> None:
+        if not self._warned:
+            import warnings
+
+            warnings.warn("the picture's size changed: later frames are scaled to the first", RuntimeWarning, stacklevel=4)
+            self._warned = True
+
+
+def _scaled(array: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    image: Any = Image.fromarray(array).resize((shape[1], shape[0]), Image.Resampling.BILINEAR)
+    return np.asarray(image, np.uint8)

@@ -1,0 +1,281 @@
+"""The room as the notebook's user holds it (runs in the kernel)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import control
+from ..control import Message
+from ..errors import EngineDied, NotInRoom, PeerNotFound, RTCError, RTCTimeout, StreamNotFound
+from .callbacks import Callbacks
+from .directory import Directory, Event
+from .engine_client import EngineClient, engines, error_of
+from .participants import Participant, StreamInfo, match, participant_of, streams_of
+from .reading import Deadline
+from .selectors import Camera, Found, Selector, Video
+from .streams import VideoStream
+from .views import View
+
+if TYPE_CHECKING:
+    from ..widget import RoomWidget
+
+LEAVE_TIMEOUT = 5.0
+
+
+class Room:
+    """A room that this kernel is in; made by `join`. Showing it at the end of a cell shows the room widget.
+
+    Joining the same room again makes a new `Room`, and this one raises `NotInRoom` from then on.
+    """
+
+    def __init__(self, room_id: str, left: Callable[[Room], None]) -> None:
+        self._id = room_id
+        self._left = left
+        self._directory = Directory()
+        self._callbacks = Callbacks()
+        self._client: EngineClient | None = None
+        self._over: RTCError | None = None
+        self._streams: dict[Selector, VideoStream] = {}
+        self._widget: RoomWidget | None = None
+
+    @property
+    def id(self) -> str:
+        """The room's id, as in ``join``."""
+        return self._id
+
+    @property
+    def state(self) -> str:
+        """``joined``; ``reconnecting`` while the server is away (media flows on); ``waiting`` until the widget brings us in;
+        ``left`` after `leave` or a later `join`; ``closed`` where the server or the engine ended it."""
+        return self._directory.state
+
+    @property
+    def me(self) -> Participant:
+        """This kernel as the others see it. `NotInRoom` while ``waiting``."""
+        self._check()
+        if self._directory.me is None:
+            raise NotInRoom("this kernel is not in the room yet: show the room's widget, it brings it in")
+        return participant_of(self._directory.me)
+
+    @property
+    def participants(self) -> list[Participant]:
+        """Everybody in the room, this kernel first."""
+        self._check()
+        return [participant_of(record) for record in self._directory.everybody()]
+
+    @property
+    def streams(self) -> list[StreamInfo]:
+        """What the others send, or would send to whoever reads it."""
+        self._check()
+        return [stream for record in self._directory.others() for stream in streams_of(record)]
+
+    @property
+    def camera(self) -> VideoStream:
+        """The camera of a browser tab that shows this notebook: the one switched on last, for as long as it is on.
+
+        Returns at once; reading waits for a person to click Camera in the widget.
+        """
+        return self._stream(Camera())
+
+    def video(self, who: str | Participant, stream: str | None = None) -> VideoStream:
+        """The video of a participant, named by id, name or user; ``stream`` picks one by name where there are several.
+
+        Returns at once; reading waits, and raises `StreamNotFound` with the candidates.
+        """
+        return self._stream(Video(who.id if isinstance(who, Participant) else who, stream))
+
+    def wait_for(self, who: str | int, timeout: float | None = 10.0) -> list[Participant]:
+        """Block until they are there, and return them: a participant's id, name or user, or a number of participants
+        (this kernel counts). `RTCTimeout` after ``timeout`` seconds, `PeerNotFound` for a name that cannot be one."""
+        self._check()
+        if who == "":
+            raise PeerNotFound("nobody has an empty name")
+        found = self._directory.wait(lambda: self._over or self._present(who), timeout)
+        if self._over is not None:
+            raise self._over
+        if not found:
+            names = ", ".join(repr(p.name) for p in self.participants)
+            raise RTCTimeout(f"waited {timeout:g} s for {who!r}; in the room: {names}")
+        return [participant_of(record) for record in found]
+
+    def on(self, event: str, function: Callable[..., Any] | None = None) -> Callable[..., Any]:
+        """Call ``function`` at each ``event``; also a decorator, ``@room.on("joined")``.
+
+        Events and their argument: ``joined``, ``left``, ``updated`` (`Participant`), ``stream``, ``stream-ended``
+        (`StreamInfo`), ``state`` (the new state), ``error`` (the exception). All run in one thread, in order, and may call
+        anything.
+        """
+        if function is None:
+            return lambda f: self.on(event, f)
+        self._check()
+        self._callbacks.on(event, function)
+        return function
+
+    def leave(self) -> None:
+        """Leave the room: streams end, the widget's tab leaves too, and the engine ends with its last room. Idempotent."""
+        if self._over is not None:
+            return
+        client = self._client
+        if client is not None and client.alive:
+            try:
+                client.request(lambda req: control.Leave(req, self._id), LEAVE_TIMEOUT)
+            except (EngineDied, RTCTimeout):
+                pass  # its process is ended below either way
+        self._finish(NotInRoom(f"you left room {self._id!r}; join it again"), "left")
+
+    def __enter__(self) -> Room:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.leave()
+
+    def __repr__(self) -> str:
+        count = len(self._directory.everybody())
+        return f"<Room {self._id!r}: {self.state}, {count} participant{'' if count == 1 else 's'}>"
+
+    @property
+    def widget(self) -> RoomWidget:
+        """The anywidget that shows this room."""
+        if self._widget is None:
+            from ..widget import RoomWidget
+
+            self._widget = RoomWidget(self)
+        return self._widget
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return self.widget._repr_mimebundle_(**kwargs)
+
+    # What follows is for the kernel's other parts.
+
+    def enter(self, message: Callable[[int], control.Join], timeout: float) -> None:
+        """Go in, by the engine; raises what the server said. An older handle's place is taken over."""
+        client = engines.acquire()
+        client.listen(self._id, self)
+        try:
+            client.request(message, timeout + 1.0)
+        except BaseException:
+            client.release()
+            raise
+        self._client = client
+
+    def wait_for_widget(self, detail: str) -> None:
+        """No way in but a ticket from the browser."""
+        self._emit(self._directory.set_state("waiting"))
+        self.widget.show_state("waiting", detail)
+
+    def supersede(self) -> None:
+        """A later `join` of the same room takes over."""
+        self._finish(NotInRoom(f"room {self._id!r} was joined again: use the Room which that returned"), "left", keep_widget=True)
+
+    def ticket(self) -> dict[str, str]:
+        """A ticket for a tab that has no way of its own to the server."""
+        self._check()
+        if self._client is None:
+            raise NotInRoom("this kernel is not in the room yet")
+        ticket = self._client.request(lambda req: control.TicketRequest(req, self._id, self.me.id), 6.0)
+        return dict(ticket)
+
+    def open_view(self, found: Found, pixel_format: str) -> View:
+        self._check()
+        if self._client is None:
+            raise NotInRoom("this kernel is not in the room yet: show the room's widget, it brings it in")
+        return self._client.open_view(self._id, found[0].id, found[1].id, pixel_format)
+
+    def find(self, selector: Selector, bound: str | None, timeout: float | None) -> Found:
+        """The stream that is meant, ``bound`` before any other; waits for it. `StreamNotFound` says what to do."""
+        self._check()
+        found = self._directory.wait(lambda: self._over or self._find_now(selector, bound), timeout)
+        if self._over is not None:
+            raise self._over
+        if not found:
+            records, me = self._directory.others(), self._my_id
+            raise StreamNotFound(selector.missing(records, me))
+        result: Found = found
+        return result
+
+    def on_engine(self, message: Message) -> None:
+        """An event of the engine, in its reader thread."""
+        self._emit(self._directory.apply(message))
+        if isinstance(message, control.PeerFault):
+            self._callbacks.emit("error", error_of("connection-failed", self._fault_text(message)))
+        elif isinstance(message, control.RoomState):
+            if message.state == "closed":
+                self._finish(NotInRoom(f"room {self._id!r} is closed: {message.detail}"), "closed", detail=message.detail)
+            elif self._widget is not None:
+                self._widget.show_state(message.state, message.detail)
+
+    def on_engine_died(self, error: EngineDied) -> None:
+        self._callbacks.emit("error", error)
+        self._finish(error, "closed", detail=str(error))
+
+    def _fault_text(self, message: control.PeerFault) -> str:
+        names = {record.id: record.name for record in self._directory.others()}
+        name = names.get(message.participant_id, message.participant_id)
+        return f"no media from {name!r} ({message.message}); trying again. Across networks this needs a TURN server."
+
+    @property
+    def _my_id(self) -> str:
+        return self._directory.me.id if self._directory.me is not None else ""
+
+    def _present(self, who: str | int) -> Any:
+        everybody = self._directory.everybody()
+        if isinstance(who, int):
+            return everybody if len(everybody) >= who else None
+        return match(everybody, who)
+
+    def _find_now(self, selector: Selector, bound: str | None) -> Found | None:
+        records = self._directory.others()
+        for record in records:
+            for stream in record.streams:
+                if stream.id == bound:
+                    return record, stream
+        return selector.find(records, self._my_id)
+
+    def _stream(self, selector: Selector) -> VideoStream:
+        self._check()
+        if selector not in self._streams:
+            self._streams[selector] = VideoStream(_RoomSource(self, selector))
+        return self._streams[selector]
+
+    def _check(self) -> None:
+        if self._over is not None:
+            raise self._over
+
+    def _emit(self, events: list[Event]) -> None:
+        for event, argument in events:
+            self._callbacks.emit(event, argument)
+
+    def _finish(self, over: RTCError, state: str, detail: str = "", keep_widget: bool = False) -> None:
+        """This handle is of no use any more; everything that it holds is let go."""
+        if self._over is not None:
+            return
+        self._over = over
+        self._emit(self._directory.set_state(state))
+        for stream in self._streams.values():
+            stream.stop()
+        self._callbacks.close()
+        if self._widget is not None and not keep_widget:
+            self._widget.show_state("left" if state == "left" else "error", detail)
+        self._left(self)
+        client, self._client = self._client, None
+        if client is not None:
+            client.release()
+
+
+class _RoomSource:
+    """Frames of the stream that a selector finds; it stays with that stream until it stops."""
+
+    def __init__(self, room: Room, selector: Selector) -> None:
+        self._room = room
+        self._selector = selector
+        self._bound: str | None = None
+
+    def open(self, pixel_format: str, timeout: float | None) -> View:
+        deadline = Deadline(timeout)
+        found = self._room.find(self._selector, self._bound, deadline.left)
+        self._bound = found[1].id
+        return self._room.open_view(found, pixel_format)
+
+    def describe(self) -> str:
+        return f"{self._selector} in room {self._room.id!r}"

@@ -1,0 +1,71 @@
+"""Which stream a user means by ``room.camera`` or ``room.video(who)`` (runs in the kernel; pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..protocol import Participant, Stream
+from .participants import match
+
+Found = tuple[Participant, Stream]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """The camera switched on last in a tab that shows the notebook of the kernel ``me``."""
+
+    def find(self, records: list[Participant], me: str) -> Found | None:
+        cameras = [
+            (record, stream)
+            for record in records
+            if me in record.owners
+            for stream in record.streams
+            if stream.source == "camera"
+        ]
+        return max(cameras, key=lambda found: found[1].started, default=None)
+
+    def missing(self, records: list[Participant], me: str) -> str:
+        if any(me in record.owners for record in records):
+            return "no camera is on: click Camera in the room widget"
+        return "no browser tab shows this room yet: display the room (put `room` on the last line of a cell), click Camera in it"
+
+    def __str__(self) -> str:
+        return "camera"
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video stream of the participants that ``who`` names: the named one, else the camera, else the only one."""
+
+    who: str
+    stream: str | None = None
+
+    def find(self, records: list[Participant], me: str) -> Found | None:
+        videos = self._videos(records)
+        if self.stream is not None:
+            videos = [v for v in videos if self.stream in (v[1].id, v[1].name)]
+        cameras = [v for v in videos if v[1].source == "camera"]
+        if cameras:
+            return max(cameras, key=lambda found: found[1].started)
+        return videos[0] if len(videos) == 1 else None
+
+    def missing(self, records: list[Participant], me: str) -> str:
+        people = match(records, self.who)
+        if not people:
+            names = ", ".join(repr(record.name) for record in records) or "nobody else"
+            return f"no participant {self.who!r}; in the room: {names}"
+        videos = self._videos(records)
+        wanted = f"no video stream {self.stream!r}" if self.stream is not None else "no camera"
+        if not videos:
+            return f"{self.who!r} sends {wanted}, and no other video"
+        listed = ", ".join(repr(stream.name) for _, stream in videos)
+        return f"{self.who!r} sends {wanted}; choose one with room.video({self.who!r}, stream=...): {listed}"
+
+    def _videos(self, records: list[Participant]) -> list[Found]:
+        return [(r, s) for r in match(records, self.who) for s in r.streams if s.kind == "video"]
+
+    def __str__(self) -> str:
+        return f"{self.stream or 'video'} of {self.who!r}"
+
+
+Selector = Camera | Video

@@ -1,0 +1,208 @@
+"""Video streams: newest frames, iteration, policies and formats (runs in the kernel)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import StreamNotFound
+from ..ring import SHAPES
+from .frames import Frame
+from .reading import Collector, Deadline, FrameIterator, StreamEnd, await_frame, wait_frame
+from .views import LatestCursor, View
+
+Policy = Literal["latest", "drop_oldest", "block"]
+PixelFormat = Literal["rgb24", "bgr24", "gray", "yuv420p"]
+POLICIES = ("latest", "drop_oldest", "block")
+
+
+class Source(Protocol):
+    """Where a stream's frames come from."""
+
+    def open(self, pixel_format: str, timeout: float | None) -> View:
+        """A new view; waits for the stream to be there. Errors: `StreamNotFound`, `NotInRoom`, `EngineDied`."""
+
+    def describe(self) -> str:
+        """A few words for `repr`."""
+
+
+class VideoStream:
+    """Live video as numpy arrays. Reading starts it: nothing is sent, decoded or converted that nobody reads.
+
+    You get one from ``room.camera``, ``room.video(who)`` or ``rtc.synthetic()``; getting it never waits, reading does.
+    Frames are skipped, never queued, where you read slower than they come (policy ``"latest"``).
+
+    >>> cam = rtc.synthetic(size=(480, 640))
+    >>> cam.latest().array.shape
+    (480, 640, 3)
+    >>> for frame in cam:
+    ...     if frame.array.mean() > 100: break
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._lock = threading.RLock()
+        self._views: dict[str, View] = {}
+        self._cursor: LatestCursor | None = None
+        self._cursor_view: View | None = None
+        self._last: Frame | None = None
+        self._skipped = 0
+
+    def latest(self, timeout: float | None = 10.0) -> Frame:
+        """The newest frame; the same one again where no newer has come.
+
+        Waits up to ``timeout`` seconds (None: for ever) for the stream and its first frame. Errors: `StreamNotFound` where
+        there is no such stream by then, `RTCTimeout` where it sends nothing, `EngineDied`, `NotInRoom`.
+        """
+        deadline = Deadline(timeout)
+        view, cursor, fresh = self._implicit(deadline)
+        if not fresh and (picture := cursor.poll()) is not None:
+            return self._remember(Frame(picture, view.format))
+        if not fresh and self._last is not None and not view.ended:
+            return self._last
+        return self._wait(view, cursor, deadline)
+
+    def read(self, timeout: float | None = 10.0) -> Frame:
+        """The next frame that neither `read` nor `latest` has returned; errors as `latest`, `StreamNotFound` at its end."""
+        deadline = Deadline(timeout)
+        view, cursor, _ = self._implicit(deadline)
+        return self._wait(view, cursor, deadline)
+
+    async def aread(self, timeout: float | None = 10.0) -> Frame:
+        """`read` for coroutines."""
+        deadline = Deadline(timeout)
+        view, cursor, _ = await asyncio.to_thread(self._implicit, deadline)
+        try:
+            return self._remember(await await_frame(view, cursor, deadline))
+        except StreamEnd:
+            raise _stopped() from None
+
+    def frames(self, policy: Policy = "latest", maxsize: int = 8, format: PixelFormat = "rgb24") -> FrameIterator:
+        """Iterate with a choice of what happens when you are slower than the stream.
+
+        ``"latest"``: each time the newest unseen frame. ``"drop_oldest"``: a queue of ``maxsize`` frames that lets its oldest
+        go. ``"block"``: a queue that takes no more while it is full, so that what you get is consecutive. For both ``for``
+        and ``async for``; ends when the stream stops, the room is left, or the loop does. ``format``: see `Frame.array`.
+        """
+        if policy not in POLICIES:
+            raise ValueError(f"policy {policy!r}: use one of {', '.join(POLICIES)}")
+        if format not in SHAPES:
+            raise ValueError(f"format {format!r}: use one of {', '.join(SHAPES)}")
+        if maxsize < 1:
+            raise ValueError(f"maxsize is a number of frames, at least 1, not {maxsize}")
+        return FrameIterator(self._view, policy, maxsize, format, self._count)
+
+    def __iter__(self) -> FrameIterator:
+        return self.frames()
+
+    def __aiter__(self) -> FrameIterator:
+        return self.frames()
+
+    def take(self, n: int, timeout: float | None = 10.0) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """``n`` consecutive frames: an array (n, height, width, 3) uint8 and their times (n,) float64 in Unix seconds.
+
+        ``timeout`` is per frame. Where the picture's size changes, the later ones are scaled to the first, with a warning.
+        """
+        collector = Collector(n)
+        frames = self.frames("block", maxsize=n).within(timeout)
+        for frame in frames:
+            if collector.add(self._remember(frame)):
+                break
+        frames.close()
+        return collector.result()
+
+    async def atake(self, n: int, timeout: float | None = 10.0) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+        """`take` for coroutines."""
+        collector = Collector(n)
+        frames = self.frames("block", maxsize=n).within(timeout)
+        async for frame in frames:
+            if collector.add(self._remember(frame)):
+                break
+        frames.close()
+        return collector.result()
+
+    def stop(self) -> None:
+        """Stop reading: loops over the stream end, and its sender stops sending. Reading again starts it again."""
+        with self._lock:
+            views, self._views = list(self._views.values()), {}
+            self._drop_cursor()
+        for view in views:
+            view.close()
+
+    @property
+    def dropped(self) -> int:
+        """Frames that came and were left out because something newer was there: of ended loops, and of `latest` and `read`."""
+        with self._lock:
+            return self._skipped + (self._cursor.skipped if self._cursor is not None else 0)
+
+    @property
+    def fps(self) -> float:
+        """Frames a second that came lately; 0.0 while nobody reads."""
+        with self._lock:
+            return max((view.fps for view in self._views.values() if not view.ended), default=0.0)
+
+    @property
+    def latency(self) -> float:
+        """`Frame.latency` of the last frame that `latest`, `read` or `take` returned, in seconds; nan before the first."""
+        return self._last.latency if self._last is not None else float("nan")
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of that frame; None before the first."""
+        return None if self._last is None else (self._last.array.shape[0], self._last.array.shape[1])
+
+    def __repr__(self) -> str:
+        return f"<VideoStream {self._source.describe()}>"
+
+    def _view(self, pixel_format: str, timeout: float | None) -> View:
+        """The open view in this format; all readers of a format share one."""
+        with self._lock:
+            view = self._views.get(pixel_format)
+        if view is None or view.ended:
+            opened = self._source.open(pixel_format, timeout)
+            with self._lock:
+                view = self._views.setdefault(pixel_format, opened)
+                if view.ended:
+                    view.close()
+                    view = self._views[pixel_format] = opened
+            if view is not opened:
+                opened.close()  # another thread was faster
+        view.touch()
+        return view
+
+    def _implicit(self, deadline: Deadline) -> tuple[View, LatestCursor, bool]:
+        """The cursor behind `latest` and `read`, and whether it is new: then no earlier frame counts."""
+        view = self._view("rgb24", deadline.left)
+        with self._lock:
+            if self._cursor is not None and self._cursor_view is view:
+                return view, self._cursor, False
+            self._drop_cursor()
+            self._cursor, self._cursor_view = LatestCursor(view), view
+            return view, self._cursor, True
+
+    def _drop_cursor(self) -> None:
+        if self._cursor is not None:
+            self._skipped += self._cursor.skipped
+        self._cursor = self._cursor_view = None
+
+    def _wait(self, view: View, cursor: LatestCursor, deadline: Deadline) -> Frame:
+        try:
+            return self._remember(wait_frame(view, cursor, deadline))
+        except StreamEnd:
+            raise _stopped() from None
+
+    def _remember(self, frame: Frame) -> Frame:
+        self._last = frame
+        return frame
+
+    def _count(self, skipped: int) -> None:
+        with self._lock:
+            self._skipped += skipped
+
+
+def _stopped() -> StreamNotFound:
+    return StreamNotFound("the stream has stopped; read again to wait for the next one")

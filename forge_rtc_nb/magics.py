@@ -1,0 +1,151 @@
+"""`%rtc` and `%%rtc` (runs in the kernel)."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+
+from .errors import NotInRoom, RTCError
+from .kernel.discovery import candidates, default_runtime_dir
+from .kernel.joining import join, joined
+from .kernel.participants import Participant
+from .kernel.room import Room
+from .kernel.streams import VideoStream
+from .rest import rest
+
+
+@magics_class
+class RTCMagics(Magics):  # type: ignore[misc]
+    """The line and cell magics; `%load_ext forge_rtc_nb` registers them."""
+
+    @line_cell_magic  # type: ignore[misc]
+    def rtc(self, line: str, cell: str | None = None) -> Any:
+        """WebRTC rooms in a notebook.
+
+        %rtc join ROOM [as VARIABLE]   join a room and show its widget; VARIABLE (default: room) holds it
+        %rtc rooms                     the rooms that are open on this notebook's server
+        %rtc who [ROOM]                who is in the room
+        %rtc leave [ROOM]              leave it (all rooms, where none is named)
+
+        %%rtc frames STREAM [-n COUNT] [--format FORMAT]
+            run the cell once for each frame, with `frame` bound to it: the newest each time, until the stream stops, COUNT
+            frames are done, or you interrupt. STREAM is an expression such as cam or room.camera; FORMAT is rgb24
+            (default), bgr24, gray or yuv420p.
+
+        Example:
+            %rtc join meeting-123
+            cam = room.camera
+
+            %%rtc frames cam -n 100
+            brightness.append(frame.array.mean())
+        """
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise UsageError(f"%rtc: {error}") from None
+        command, arguments = (words[0], words[1:]) if words else ("", [])
+        if cell is not None:
+            if command != "frames":
+                raise UsageError("%%rtc has one command, frames: %%rtc frames STREAM [-n COUNT] [--format FORMAT]")
+            return self._frames(arguments, cell)
+        methods = {"join": self._join, "rooms": self._rooms, "who": self._who, "leave": self._leave}
+        if command not in methods:
+            raise UsageError("%rtc join ROOM [as VARIABLE] | rooms | who [ROOM] | leave [ROOM]; %rtc? explains them")
+        return methods[command](arguments)
+
+    def _join(self, arguments: list[str]) -> Room:
+        if len(arguments) == 1:
+            arguments = [*arguments, "as", "room"]
+        if len(arguments) != 3 or arguments[1] != "as" or not arguments[2].isidentifier():
+            raise UsageError("%rtc join ROOM [as VARIABLE]")
+        room = join(arguments[0])
+        self.shell.push({arguments[2]: room})
+        return room
+
+    def _rooms(self, arguments: list[str]) -> Table:
+        if arguments:
+            raise UsageError("%rtc rooms takes nothing more")
+        ways, missing = candidates(None, None, os.environ, default_runtime_dir)
+        failures = list(missing)
+        for way in ways:
+            try:
+                found = rest(way, "GET", "rooms")
+                return Table(["room", "participants"], [[r["id"], ", ".join(p["name"] for p in r["participants"])] for r in found])
+            except RTCError as error:
+                failures.append(str(error))
+        raise UsageError("no server to ask:\n" + "\n".join(failures))
+
+    def _who(self, arguments: list[str]) -> Table:
+        rows = [
+            [room.id, person.name, person.kind, person.user, person.state, _sends(person)]
+            for room in self._named(arguments)
+            for person in room.participants
+        ]
+        return Table(["room", "name", "kind", "user", "state", "sends"], rows)
+
+    def _leave(self, arguments: list[str]) -> None:
+        for room in self._named(arguments):
+            room.leave()
+            print(f"left {room.id}")
+
+    def _named(self, arguments: list[str]) -> list[Room]:
+        rooms = [room for room in joined.rooms() if not arguments or room.id in arguments]
+        if not rooms:
+            here = ", ".join(room.id for room in joined.rooms()) or "none"
+            raise NotInRoom(f"this notebook is in no room {' '.join(arguments)}".rstrip() + f"; it is in: {here}")
+        return rooms
+
+    def _frames(self, arguments: list[str], cell: str) -> None:
+        options, rest_of_line = self.parse_options(" ".join(arguments), "n:", "format=")
+        count = _count(options.get("n"))
+        stream = self.shell.ev(rest_of_line) if rest_of_line else None
+        if not isinstance(stream, VideoStream):
+            raise UsageError("%%rtc frames needs a video stream, such as room.camera")
+        code = compile(self.shell.transform_cell(cell), "<%%rtc frames>", "exec")
+        frames = stream.frames(format=options.get("format", "rgb24"))
+        try:
+            for done, frame in enumerate(frames, start=1):
+                self.shell.user_ns["frame"] = frame
+                exec(code, self.shell.user_ns)
+                if done == count:
+                    break
+        finally:
+            frames.close()
+
+
+class Table:
+    """Rows that show themselves as a table, in a notebook and in a terminal."""
+
+    def __init__(self, head: list[str], rows: list[list[str]]) -> None:
+        self.head = head
+        self.rows = rows
+
+    def __repr__(self) -> str:
+        lines = [self.head, *self.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.head))]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        def row(cells: list[str], tag: str) -> str:
+            return "<tr>" + "".join(f"<{tag} style='text-align:left'>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+        return f"<table>{row(self.head, 'th')}{''.join(row(cells, 'td') for cells in self.rows)}</table>"
+
+
+def _count(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"-n takes a number of frames above 0, not {text!r}")
+    return int(text)
+
+
+def _sends(person: Participant) -> str:
+    parts = {"camera": person.video, "microphone": person.audio, "screen": person.screen}
+    return ", ".join(name for name, on in parts.items() if on)

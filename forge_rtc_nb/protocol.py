@@ -1,0 +1,345 @@
+"""Signaling messages (wire protocol v1): typed, validated, versioned. Every Python process uses it; pure, no I/O.
+
+`docs/protocol.md` describes the protocol in words; `tests/wire/` holds examples that both languages must read alike.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from .errors import InvalidCandidate, InvalidMessage, InvalidRoomId, InvalidSDP
+
+VERSION = 1
+"""Version of the wire protocol; a hello of another version gets an ``error`` and close code 4400."""
+
+MAX_MESSAGE = 64 * 1024
+"""Bytes in one signaling frame."""
+MAX_SDP = 64 * 1024
+MAX_MEDIA_LINES = 32
+MAX_CANDIDATES = 128
+MAX_NAME = 64
+MAX_STREAMS = 32
+MAX_OWNERS = 16
+
+# Close codes of the signaling WebSocket (RFC 6455 section 7.4.2 leaves 4000-4999 to applications).
+CLOSE_SLOW_READER = 4008
+CLOSE_REPLACED = 4009
+CLOSE_ROOM_DELETED = 4010
+CLOSE_BAD_HELLO = 4400
+CLOSE_UNAUTHORIZED = 4401
+CLOSE_FORBIDDEN = 4403
+CLOSE_ROOM_NOT_FOUND = 4404
+CLOSE_FULL = 4429
+CLOSE_ABUSE = 4413
+
+FINAL_CLOSE_CODES = frozenset(
+    {
+        CLOSE_REPLACED,
+        CLOSE_ROOM_DELETED,
+        CLOSE_BAD_HELLO,
+        CLOSE_UNAUTHORIZED,
+        CLOSE_FORBIDDEN,
+        CLOSE_ROOM_NOT_FOUND,
+        CLOSE_FULL,
+        CLOSE_ABUSE,
+    }
+)
+"""After one of these a client does not reconnect by itself."""
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+Short = Annotated[str, msgspec.Meta(max_length=256)]
+Secret = Annotated[str, msgspec.Meta(max_length=4096)]
+Kind = Literal["browser", "kernel"]
+MediaKind = Literal["audio", "video"]
+Source = Literal["camera", "microphone", "screen", "other"]
+
+
+class Value(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Base of the values that messages carry."""
+
+
+class Stream(Value):
+    """A media stream that a participant offers to whoever subscribes."""
+
+    id: Id
+    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
+    kind: MediaKind
+    source: Source
+    muted: bool = False
+    """Switched off for the moment by its owner (a muted microphone); it can still be subscribed to."""
+    mid: Annotated[str, msgspec.Meta(max_length=32)] | None = None
+    """The m-line that carries it (RFC 8843); only in an offer, and only in that connection."""
+    started: float = 0.0
+    """Unix seconds at which the server first heard of it."""
+
+
+class Participant(Value):
+    """One browser tab or one kernel in a room, as the server tells the others."""
+
+    id: Id
+    name: str
+    kind: Kind
+    user: str
+    owners: list[Id] = []
+    """For a tab: the kernels whose notebooks it shows, the last shown last."""
+    joined_at: float = 0.0
+    state: Literal["connected", "reconnecting"] = "connected"
+    streams: list[Stream] = []
+
+
+class SessionDescription(Value):
+    """W3C WebRTC 1.0, RTCSessionDescriptionInit."""
+
+    type: Literal["offer", "answer"]
+    sdp: str
+
+
+class Candidate(Value):
+    """W3C WebRTC 1.0, RTCIceCandidateInit."""
+
+    candidate: Annotated[str, msgspec.Meta(max_length=1024)]
+    sdpMid: Short | None = None
+    sdpMLineIndex: Annotated[int, msgspec.Meta(ge=0, lt=MAX_MEDIA_LINES)] | None = None
+    usernameFragment: Short | None = None
+
+
+class IceServer(Value):
+    """W3C WebRTC 1.0, RTCIceServer."""
+
+    urls: list[str]
+    username: str | None = None
+    credential: str | None = None
+
+
+class Limits(Value):
+    """What the server accepts; it stands in the welcome so that clients need not find out by being refused."""
+
+    message_bytes: int
+    messages_per_second: float
+    burst: int
+    participants: int
+    resume_seconds: float
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
+    """Fields that any message may carry. The server sets ``from``; a client's own is overwritten."""
+
+    to: Id | None = None
+    from_: Id | None = msgspec.field(name="from", default=None)
+    epoch: Annotated[int, msgspec.Meta(ge=0, le=2**53)] | None = None
+    """Number of the RTCPeerConnection of this pair: milliseconds since 1970 at its creation by the offerer."""
+    id: Short | None = None
+    """Chosen by the sender; an ``error`` or ``pong`` that answers repeats it as ``reply_to`` or ``id``."""
+
+    routed: ClassVar[bool] = False
+    """True where the server only passes the message on to the participant named in ``to``."""
+
+
+class Hello(Message, tag="room.hello"):
+    """The first frame of a client."""
+
+    version: int
+    kind: Kind
+    name: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+    owners: Annotated[list[Id], msgspec.Meta(max_length=MAX_OWNERS)] = []
+    streams: Annotated[list[Stream], msgspec.Meta(max_length=MAX_STREAMS)] = []
+    ticket: Secret | None = None
+    resume: Secret | None = None
+
+
+class Welcome(Message, tag="room.welcome"):
+    """The server's answer to a hello: who you are, who is there, and how to come back."""
+
+    version: int
+    room: str
+    participant: Participant
+    participants: list[Participant]
+    limits: Limits
+    resume: str
+    resumed: bool = False
+    """True where the connection continues an earlier one and nobody was told."""
+
+
+class Joined(Message, tag="room.joined"):
+    participant: Participant
+
+
+class Left(Message, tag="room.left"):
+    participant_id: Id
+    reason: Literal["left", "expired", "removed"] = "left"
+
+
+class Updated(Message, tag="room.updated"):
+    """A client sends what changed (``streams``, ``owners``); the server tells everybody the whole ``participant``."""
+
+    streams: Annotated[list[Stream], msgspec.Meta(max_length=MAX_STREAMS)] | None = None
+    owners: Annotated[list[Id], msgspec.Meta(max_length=MAX_OWNERS)] | None = None
+    participant: Participant | None = None
+
+
+class Routed(Message):
+    routed: ClassVar[bool] = True
+
+
+class Offer(Routed, tag="webrtc.offer"):
+    sdp: SessionDescription
+    streams: Annotated[list[Stream], msgspec.Meta(max_length=MAX_STREAMS)] = []
+    """The streams this connection carries from the offerer, each with its ``mid``."""
+
+
+class Answer(Routed, tag="webrtc.answer"):
+    sdp: SessionDescription
+
+
+class IceCandidate(Routed, tag="webrtc.ice_candidate"):
+    candidate: Candidate | None = None
+    """None says that no more will come (RFC 8838)."""
+
+
+class Negotiate(Routed, tag="webrtc.negotiate"):
+    """Asks the offerer of the pair for a new offer; ``restart`` for one on a new RTCPeerConnection (a new epoch)."""
+
+    restart: bool = False
+
+
+class Subscribe(Routed, tag="stream.subscribe"):
+    stream: Id
+
+
+class Unsubscribe(Routed, tag="stream.unsubscribe"):
+    stream: Id
+
+
+class IceRequest(Message, tag="ice.request"):
+    pass
+
+
+class IceServers(Message, tag="ice.servers"):
+    servers: list[IceServer]
+
+
+class Ping(Message, tag="ping"):
+    pass
+
+
+class Pong(Message, tag="pong"):
+    pass
+
+
+class Error(Message, tag="error"):
+    code: str
+    message: str
+    reply_to: str | None = None
+
+
+ClientMessage = (
+    Hello | Updated | Offer | Answer | IceCandidate | Negotiate | Subscribe | Unsubscribe | IceRequest | Ping | Pong
+)
+ServerMessage = (
+    Welcome
+    | Joined
+    | Left
+    | Updated
+    | Offer
+    | Answer
+    | IceCandidate
+    | Negotiate
+    | Subscribe
+    | Unsubscribe
+    | IceServers
+    | Ping
+    | Pong
+    | Error
+)
+
+_encoder = msgspec.json.Encoder()
+_from_client: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
+_from_server: msgspec.json.Decoder[ServerMessage] = msgspec.json.Decoder(ServerMessage)
+
+
+def encode(message: Message) -> str:
+    """One message as the text of a WebSocket frame."""
+    return _encoder.encode(message).decode()
+
+
+def decode_client(frame: str | bytes) -> ClientMessage:
+    """Read and validate what a client sent. Errors: `InvalidMessage`, `InvalidSDP`, `InvalidCandidate`."""
+    message: ClientMessage = _decode(_from_client, frame)
+    _validate(message)
+    return message
+
+
+def decode_server(frame: str | bytes) -> ServerMessage:
+    """Read what the server sent; the same errors as `decode_client`."""
+    message: ServerMessage = _decode(_from_server, frame)
+    _validate(message)
+    return message
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], frame: str | bytes) -> Any:
+    size = len(frame.encode("utf-8", "surrogatepass")) if isinstance(frame, str) else len(frame)
+    if size > MAX_MESSAGE:
+        raise InvalidMessage(f"a signaling message may have {MAX_MESSAGE} bytes, this one has {size}")
+    try:
+        return decoder.decode(frame)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise InvalidMessage(f"not a signaling message: {error}") from None
+
+
+def _validate(message: Message) -> None:
+    if message.routed and message.to is None and message.from_ is None:
+        raise InvalidMessage("this message needs 'to', the id of a participant")
+    if isinstance(message, Offer | Answer):
+        if message.sdp.type != ("offer" if isinstance(message, Offer) else "answer"):
+            raise InvalidSDP(f"sdp.type is {message.sdp.type!r} in a message of another type")
+        check_sdp(message.sdp.sdp)
+    elif isinstance(message, IceCandidate) and message.candidate is not None:
+        check_candidate(message.candidate.candidate)
+
+
+def check_sdp(sdp: str) -> None:
+    """Refuse a description that is not SDP at all or is over the limits, before a parser sees it (RFC 8866)."""
+    if len(sdp) > MAX_SDP:
+        raise InvalidSDP(f"an SDP may have {MAX_SDP} characters, this one has {len(sdp)}")
+    if not sdp.startswith("v=0"):
+        raise InvalidSDP("an SDP starts with 'v=0'")
+    media = len(re.findall(r"^m=", sdp, re.MULTILINE))
+    if media > MAX_MEDIA_LINES:
+        raise InvalidSDP(f"an SDP may have {MAX_MEDIA_LINES} m-lines, this one has {media}")
+    candidates = len(re.findall(r"^a=candidate:", sdp, re.MULTILINE))
+    if candidates > MAX_CANDIDATES:
+        raise InvalidSDP(f"an SDP may have {MAX_CANDIDATES} candidates, this one has {candidates}")
+
+
+_CANDIDATE = re.compile(r"(a=)?candidate:\S{1,32} [0-9]{1,5} \S{1,16} [0-9]{1,10} \S{1,255} [0-9]{1,5} typ \S{1,16}( .*)?")
+
+
+def check_candidate(line: str) -> None:
+    """Refuse what is not a candidate attribute (RFC 8839 section 5.1); the empty string ends a generation."""
+    if line and not _CANDIDATE.fullmatch(line):
+        raise InvalidCandidate("a candidate reads 'candidate:<foundation> <component> <transport> <priority> ...'")
+
+
+_ROOM_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def check_room_id(room_id: object) -> str:
+    """The room id itself, or `InvalidRoomId`."""
+    if not isinstance(room_id, str) or not _ROOM_ID.fullmatch(room_id):
+        raise InvalidRoomId(f"{room_id!r} is no room id: use 1 to 64 characters out of A-Z a-z 0-9 . _ -")
+    return room_id
+
+
+_UNWANTED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def clean_name(name: str | None, default: str) -> str:
+    """A display name in NFC without control, bidi or other invisible characters, at most 64 characters."""
+    text = unicodedata.normalize("NFC", name or "")
+    text = "".join(c for c in text if unicodedata.category(c) not in _UNWANTED)
+    text = " ".join(text.split())[:MAX_NAME].strip()
+    return text or default

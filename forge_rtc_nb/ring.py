@@ -1,0 +1,174 @@
+"""The shared memory in which frames cross from engine to kernel: one nameless sparse file, cut into rings of slots.
+
+The engine writes, the kernel copies out; nobody waits for the other. A slot carries a sequence number that is odd while
+it is written and has changed when it was overwritten meanwhile, so that a reader can tell a torn copy (a seqlock).
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+SLOTS = 8
+SLOT_BYTES = 96 << 20
+"""Room for a picture of 8192 x 4096 in RGB. Sparse: only what was written takes memory."""
+HEADER_BYTES = 4096
+REGION_BYTES = HEADER_BYTES + SLOTS * SLOT_BYTES
+REGIONS = 64
+
+_HEADER = np.dtype([("head", "<u8"), ("pending", "u1")], align=True)
+_SLOT = np.dtype(
+    [
+        ("seq", "<u8"),
+        ("index", "<u8"),
+        ("time", "<f8"),
+        ("arrival", "<f8"),
+        ("height", "<u4"),
+        ("width", "<u4"),
+        ("nbytes", "<u8"),
+    ],
+    align=True,
+)
+_SLOTS_OFFSET = 256
+
+SHAPES = {
+    "rgb24": lambda h, w: (h, w, 3),
+    "bgr24": lambda h, w: (h, w, 3),
+    "gray": lambda h, w: (h, w),
+    "yuv420p": lambda h, w: (h * 3 // 2, w),
+}
+"""Array shape of each pixel format; yuv420p is the planes Y, U, V one below the other, as OpenCV has them."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One frame copied out of a ring."""
+
+    array: np.ndarray[Any, np.dtype[np.uint8]]
+    time: float
+    arrival: float
+    index: int
+
+
+def create_memory() -> int:
+    """A descriptor of nameless, sparse shared memory for all regions; nothing to unlink, nothing to leak."""
+    fd = os.memfd_create("forge_rtc_nb", os.MFD_CLOEXEC) if hasattr(os, "memfd_create") else _posix_memory()
+    os.ftruncate(fd, REGIONS * REGION_BYTES)
+    return fd
+
+
+def _posix_memory() -> int:
+    # macOS has no memfd; an object that is unlinked at once cannot outlive its last descriptor either.
+    import _posixshmem
+
+    name = f"/forge-rtc-{secrets.token_hex(8)}"
+    fd: int = _posixshmem.shm_open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    _posixshmem.shm_unlink(name)
+    return fd
+
+
+class Region:
+    """One ring, mapped. The base of `Writer` and `Reader`."""
+
+    def __init__(self, fd: int, number: int) -> None:
+        if not 0 <= number < REGIONS:
+            raise ValueError(f"region {number} of {REGIONS}")
+        self._map = mmap.mmap(fd, REGION_BYTES, offset=number * REGION_BYTES)
+        self._header = np.frombuffer(self._map, _HEADER, count=1)
+        self._slots = np.frombuffer(self._map, _SLOT, count=SLOTS, offset=_SLOTS_OFFSET)
+
+    def _pixels(self, slot: int, nbytes: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        return np.frombuffer(self._map, np.uint8, count=nbytes, offset=HEADER_BYTES + slot * SLOT_BYTES)
+
+    @property
+    def head(self) -> int:
+        """Number of frames written so far."""
+        return int(self._header["head"][0])
+
+    def close(self) -> None:
+        """Unmap; idempotent."""
+        if not self._map.closed:
+            del self._header, self._slots
+            self._map.close()
+
+
+class Writer(Region):
+    """The engine's end of a ring."""
+
+    def __init__(self, fd: int, number: int) -> None:
+        super().__init__(fd, number)
+        self._fd = fd
+        self._offset = number * REGION_BYTES
+        self._committed = [0] * SLOTS
+        self._commit(0, HEADER_BYTES)
+        self._map[:HEADER_BYTES] = bytes(HEADER_BYTES)
+
+    def begin(self, height: int, width: int, pixel_format: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """The next slot's pixels, to be filled in place; `MemoryError` where there is no memory for them."""
+        shape = SHAPES[pixel_format](height, width)
+        nbytes = int(np.prod(shape))
+        if nbytes > SLOT_BYTES:
+            raise MemoryError(f"a picture of {width} x {height} does not fit a slot of {SLOT_BYTES} bytes")
+        number = self.head % SLOTS
+        if nbytes > self._committed[number]:
+            self._commit(HEADER_BYTES + number * SLOT_BYTES, nbytes)
+            self._committed[number] = nbytes
+        slot = self._slots[number]
+        slot["seq"] |= 1
+        slot["height"], slot["width"], slot["nbytes"] = height, width, nbytes
+        return self._pixels(number, nbytes).reshape(shape)
+
+    def end(self, captured: float, index: int) -> bool:
+        """Publish the slot of the last `begin`; true where the kernel must be told."""
+        head = self.head
+        slot = self._slots[head % SLOTS]
+        slot["time"], slot["arrival"], slot["index"] = captured, time.time(), index
+        slot["seq"] = 2 * (head + 1)
+        self._header["head"][0] = head + 1
+        if self._header["pending"][0]:
+            return False
+        self._header["pending"][0] = 1
+        return True
+
+    def _commit(self, offset: int, nbytes: int) -> None:
+        # Touching a page of a file that cannot grow is a SIGBUS; asking for it first is an error code.
+        if not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(self._fd, self._offset + offset, nbytes)
+        except OSError as error:
+            raise MemoryError(f"no shared memory for {nbytes} bytes: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Unmap, and give the pages back."""
+        if not self._map.closed and hasattr(mmap, "MADV_REMOVE"):
+            self._map.madvise(mmap.MADV_REMOVE)
+        super().close()
+
+
+class Reader(Region):
+    """The kernel's end of a ring."""
+
+    def acknowledge(self) -> None:
+        """Say that the frames up to now were noticed; the engine tells of the next one again."""
+        self._header["pending"][0] = 0
+
+    def copy(self, number: int, pixel_format: str) -> Picture | None:
+        """A private copy of frame ``number`` (counted from 0), or None where it is overwritten already."""
+        slot = self._slots[number % SLOTS]
+        seq = 2 * (number + 1)
+        if int(slot["seq"]) != seq:
+            return None
+        height, width, nbytes = int(slot["height"]), int(slot["width"]), int(slot["nbytes"])
+        shape = SHAPES[pixel_format](height, width)
+        if nbytes > SLOT_BYTES or nbytes != int(np.prod(shape)):
+            return None
+        array = self._pixels(number % SLOTS, nbytes).copy().reshape(shape)
+        picture = Picture(array, float(slot["time"]), float(slot["arrival"]), int(slot["index"]))
+        return picture if int(slot["seq"]) == seq else None

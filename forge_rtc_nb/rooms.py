@@ -1,0 +1,388 @@
+"""The state machine of rooms: messages in, actions out; pure, it runs in the process that hosts the rooms."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from . import protocol
+from .errors import InvalidMessage, NotInRoom, PeerNotFound, RoomExists, RoomFull, RoomNotFound, Unauthorized
+from .protocol import Error, Joined, Left, Message, Offer, Participant, Stream, Updated
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLimits:
+    """How much one `Rooms` holds, and for how long."""
+
+    rooms: int = 1000
+    participants: int = 64
+    """In one room, reconnecting ones included."""
+    per_user: int = 16
+    """Participants of one user in all rooms together."""
+    resume_seconds: float = 30.0
+    """A participant whose connection broke is kept that long."""
+    empty_seconds: float = 60.0
+    """A room in which nobody is left is kept that long."""
+    buffer_bytes: int = 1024 * 1024
+    """Messages kept for one reconnecting participant; beyond it the sender gets an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send ``message`` on these connections."""
+
+    to: tuple[int, ...]
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close a connection with a code out of `protocol.CLOSE_*`; the room has already forgotten it."""
+
+    connection: int
+    code: int
+    reason: str
+
+
+Action = Send | Close
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who wants to come in, as the credentials and the hello say."""
+
+    participant_id: str
+    kind: protocol.Kind
+    user: str
+    name: str
+    owners: tuple[str, ...] = ()
+    streams: tuple[Stream, ...] = ()
+    may_create: bool = False
+    """May open the room when it does not exist."""
+
+
+@dataclass(slots=True)
+class Admission:
+    """The outcome of `Rooms.join`: what the welcome says, and what has to be done after it was sent."""
+
+    participant: Participant
+    others: list[Participant]
+    resumed: bool
+    actions: list[Action]
+
+
+@dataclass(slots=True)
+class _Member:
+    participant: Participant
+    connection: int | None
+    waiting: list[Message] = field(default_factory=list)
+    """Messages for a reconnecting participant."""
+    waiting_bytes: int = 0
+
+
+class Room:
+    """One room; a handle that only reads, everything that changes it goes through `Rooms`."""
+
+    def __init__(self, room_id: str, created_at: float, max_participants: int, lifetime: float) -> None:
+        self.id = room_id
+        self.created_at = created_at
+        """Unix seconds."""
+        self.max_participants = max_participants
+        self.lifetime = lifetime
+        """Seconds for which the room stays while nobody is in it."""
+        self._members: dict[str, _Member] = {}
+
+    @property
+    def peers(self) -> list[Participant]:
+        """Who is in the room now, in the order in which they came."""
+        return [member.participant for member in self._members.values()]
+
+    def __repr__(self) -> str:
+        return f"<Room {self.id!r}: {len(self._members)} participants>"
+
+    def _connections(self, but: str | None = None) -> tuple[int, ...]:
+        members = self._members.items()
+        return tuple(m.connection for pid, m in members if pid != but and m.connection is not None)
+
+    def _free_name(self, wanted: str) -> str:
+        taken = {member.participant.name for member in self._members.values()}
+        name, number = wanted, 1
+        while name in taken:
+            number += 1
+            suffix = f" ({number})"
+            name = wanted[: protocol.MAX_NAME - len(suffix)].rstrip() + suffix
+        return name
+
+
+class Rooms:
+    """All rooms of a host. Connections are numbers that the caller chooses; time is injected.
+
+    Nothing here waits or sends: each method returns the actions that the caller has to carry out, in order.
+    """
+
+    def __init__(
+        self,
+        limits: RoomLimits,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._wall = wall
+        self._rooms: dict[str, Room] = {}
+        self._seats: dict[int, tuple[Room, _Member]] = {}
+        self._users: Counter[str] = Counter()
+        self._absent: dict[tuple[str, str], float] = {}
+        """(room, participant) -> when a reconnecting participant is given up."""
+        self._empty: dict[str, float] = {}
+        """room -> when an empty room ends."""
+
+    # Rooms
+
+    def create(self, room_id: str, *, max_participants: int | None = None, lifetime: float | None = None) -> Room:
+        """Open a room. Errors: `InvalidRoomId`, `RoomExists`, `RoomFull` (too many rooms)."""
+        protocol.check_room_id(room_id)
+        if room_id in self._rooms:
+            raise RoomExists(f"room {room_id!r} is open already; join it, or delete it first")
+        if len(self._rooms) >= self.limits.rooms:
+            raise RoomFull(f"this server has {self.limits.rooms} rooms open, its limit (c.ForgeRTC.max_rooms)")
+        room = Room(
+            room_id,
+            self._wall(),
+            self.limits.participants if max_participants is None else max_participants,
+            self.limits.empty_seconds if lifetime is None else lifetime,
+        )
+        self._rooms[room_id] = room
+        self._empty[room_id] = self._clock() + room.lifetime
+        return room
+
+    def get(self, room_id: str) -> Room:
+        """The open room of that id, or `RoomNotFound`."""
+        try:
+            return self._rooms[room_id]
+        except KeyError:
+            raise RoomNotFound(f"there is no room {room_id!r}, or you may not see it") from None
+
+    def all(self) -> list[Room]:
+        """Every open room."""
+        return list(self._rooms.values())
+
+    def delete(self, room_id: str) -> list[Action]:
+        """End a room for everybody in it; `RoomNotFound`."""
+        room = self.get(room_id)
+        actions: list[Action] = []
+        for member in list(room._members.values()):
+            if member.connection is not None:
+                actions.append(Close(member.connection, protocol.CLOSE_ROOM_DELETED, "the room was deleted"))
+            self._forget(room, member)
+        self._drop(room)
+        return actions
+
+    # Participants
+
+    def join(self, room_id: str, entry: Entry, connection: int) -> Admission:
+        """Seat a connection: a new participant, or one that comes back.
+
+        Errors: `InvalidRoomId`, `RoomNotFound`, `RoomFull`, `Unauthorized` (somebody else's participant id).
+        """
+        protocol.check_room_id(room_id)
+        check_streams(entry.streams)
+        room = self._rooms.get(room_id)
+        member = room._members.get(entry.participant_id) if room else None
+        if room is not None and member is not None:
+            return self._resume(room, member, entry, connection)
+        if self._users[entry.user] >= self.limits.per_user:
+            raise RoomFull(
+                f"{entry.user!r} has {self.limits.per_user} connections, the limit of one user "
+                "(c.ForgeRTC.max_connections_per_user); close a tab or leave a room"
+            )
+        if room is None:
+            room = self._open(room_id, entry.may_create)
+        if len(room._members) >= room.max_participants:
+            raise RoomFull(f"room {room_id!r} has {room.max_participants} participants, its limit")
+        return self._seat(room, entry, connection)
+
+    def receive(self, connection: int, message: Message) -> list[Action]:
+        """What a seated connection sent. Errors: `NotInRoom`, `PeerNotFound`, `InvalidMessage`."""
+        if connection not in self._seats:
+            raise NotInRoom("this connection is in no room")
+        room, member = self._seats[connection]
+        if isinstance(message, Updated):
+            return self._update(room, member, message.streams, message.owners)
+        if message.routed:
+            return self._route(room, member, message)
+        raise InvalidMessage("this message is not expected now: a hello comes first, and only once")
+
+    def disconnect(self, connection: int, *, left: bool) -> list[Action]:
+        """A connection ended: on purpose (``left``), or it broke and the participant may come back."""
+        if connection not in self._seats:
+            return []
+        room, member = self._seats.pop(connection)
+        if left:
+            return self._remove(room, member, "left")
+        if self.limits.resume_seconds <= 0:
+            return self._remove(room, member, "expired")
+        member.connection = None
+        member.participant = msgspec.structs.replace(member.participant, state="reconnecting")
+        self._absent[room.id, member.participant.id] = self._clock() + self.limits.resume_seconds
+        return self._tell_others(room, member)
+
+    def expire(self) -> list[Action]:
+        """Give up participants and rooms whose time is over."""
+        now = self._clock()
+        actions: list[Action] = []
+        for room_id, participant_id in [key for key, deadline in self._absent.items() if deadline <= now]:
+            room = self._rooms[room_id]
+            actions += self._remove(room, room._members[participant_id], "expired")
+        for room_id in [key for key, deadline in self._empty.items() if deadline <= now]:
+            self._drop(self._rooms[room_id])
+        return actions
+
+    def next_deadline(self) -> float | None:
+        """When `expire` has something to do next, on the injected clock."""
+        deadlines = [d for d in (*self._absent.values(), *self._empty.values()) if not math.isinf(d)]
+        return min(deadlines, default=None)
+
+    @property
+    def participants(self) -> int:
+        """How many there are in all rooms, reconnecting ones included."""
+        return sum(len(room._members) for room in self._rooms.values())
+
+    # Inside
+
+    def _open(self, room_id: str, may_create: bool) -> Room:
+        if not may_create:
+            raise RoomNotFound(f"there is no room {room_id!r}, or you may not see it")
+        return self.create(room_id)
+
+    def _seat(self, room: Room, entry: Entry, connection: int) -> Admission:
+        others = room.peers
+        participant = Participant(
+            id=entry.participant_id,
+            name=room._free_name(entry.name),
+            kind=entry.kind,
+            user=entry.user,
+            owners=list(entry.owners),
+            joined_at=self._wall(),
+            streams=self._stamped(entry.streams, ()),
+        )
+        member = _Member(participant, connection)
+        told = room._connections()
+        room._members[participant.id] = member
+        self._seats[connection] = (room, member)
+        self._users[entry.user] += 1
+        self._empty.pop(room.id, None)
+        return Admission(participant, others, False, _send(told, Joined(participant=participant)))
+
+    def _resume(self, room: Room, member: _Member, entry: Entry, connection: int) -> Admission:
+        old = member.participant
+        if (old.user, old.kind) != (entry.user, entry.kind):
+            raise Unauthorized("this participant is somebody else")
+        actions: list[Action] = []
+        if member.connection is not None:
+            del self._seats[member.connection]
+            actions.append(Close(member.connection, protocol.CLOSE_REPLACED, "continued on another connection"))
+        member.connection = connection
+        self._seats[connection] = (room, member)
+        self._absent.pop((room.id, old.id), None)
+        member.participant = msgspec.structs.replace(
+            old, state="connected", owners=list(entry.owners), streams=self._stamped(entry.streams, old.streams)
+        )
+        actions += [Send((connection,), message) for message in member.waiting]
+        member.waiting, member.waiting_bytes = [], 0
+        if member.participant != old:
+            actions += self._tell_others(room, member)
+        others = [peer for peer in room.peers if peer.id != old.id]
+        return Admission(member.participant, others, True, actions)
+
+    def _update(
+        self, room: Room, member: _Member, streams: list[Stream] | None, owners: list[str] | None
+    ) -> list[Action]:
+        old = member.participant
+        new_streams, new_owners = old.streams, old.owners if owners is None else owners
+        if streams is not None:
+            check_streams(streams)
+            new_streams = self._stamped(streams, old.streams)
+        member.participant = msgspec.structs.replace(old, streams=new_streams, owners=new_owners)
+        return [] if member.participant == old else self._tell_others(room, member)
+
+    def _route(self, room: Room, sender: _Member, message: Message) -> list[Action]:
+        target = room._members.get(message.to or "")
+        if target is None or target is sender:
+            raise PeerNotFound(f"{message.to!r} is no other participant of this room")
+        message = _signed(message, sender.participant.id)
+        size = len(protocol.encode(message).encode())
+        if size > protocol.MAX_MESSAGE:
+            raise InvalidMessage(f"with its sender's id the message has more than {protocol.MAX_MESSAGE} bytes")
+        if target.connection is not None:
+            return _send((target.connection,), message)
+        if target.waiting_bytes + size > self.limits.buffer_bytes:
+            return _send((sender.connection,), _not_kept(message))
+        target.waiting.append(message)
+        target.waiting_bytes += size
+        return []
+
+    def _remove(self, room: Room, member: _Member, reason: Literal["left", "expired"]) -> list[Action]:
+        self._forget(room, member)
+        if not room._members:
+            self._empty[room.id] = self._clock() + room.lifetime
+        return _send(room._connections(), Left(participant_id=member.participant.id, reason=reason))
+
+    def _forget(self, room: Room, member: _Member) -> None:
+        participant = member.participant
+        del room._members[participant.id]
+        self._absent.pop((room.id, participant.id), None)
+        if member.connection is not None:
+            self._seats.pop(member.connection, None)
+        self._users[participant.user] -= 1
+        if not self._users[participant.user]:
+            del self._users[participant.user]
+
+    def _drop(self, room: Room) -> None:
+        del self._rooms[room.id]
+        self._empty.pop(room.id, None)
+
+    def _tell_others(self, room: Room, member: _Member) -> list[Action]:
+        others = room._connections(but=member.participant.id)
+        return _send(others, Updated(participant=member.participant))
+
+    def _stamped(self, streams: Iterable[Stream], known: Iterable[Stream]) -> list[Stream]:
+        started = {stream.id: stream.started for stream in known}
+        now = self._wall()
+        return [
+            msgspec.structs.replace(_clean(stream), mid=None, started=started.get(stream.id, now)) for stream in streams
+        ]
+
+
+def check_streams(streams: Iterable[Stream]) -> None:
+    """Refuse a list in which two streams have one id."""
+    ids = [stream.id for stream in streams]
+    if len(ids) != len(set(ids)):
+        raise InvalidMessage("two streams of one participant have the same id")
+
+
+def _send(to: Iterable[int | None], message: Message) -> list[Action]:
+    connections = tuple(connection for connection in to if connection is not None)
+    return [Send(connections, message)] if connections else []
+
+
+def _clean(stream: Stream) -> Stream:
+    return msgspec.structs.replace(stream, name=protocol.clean_name(stream.name, stream.source))
+
+
+def _signed(message: Message, sender: str) -> Message:
+    message = msgspec.structs.replace(message, from_=sender)
+    if isinstance(message, Offer) and message.streams:
+        message = msgspec.structs.replace(message, streams=[_clean(stream) for stream in message.streams])
+    return message
+
+
+def _not_kept(message: Message) -> Error:
+    text = f"participant {message.to!r} is reconnecting and too much is waiting for it; this message was not kept"
+    return Error(code="slow-reader", message=text, reply_to=message.id)

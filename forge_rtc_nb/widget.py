@@ -1,0 +1,79 @@
+"""The room widget's kernel side: what it shows, and the tickets it exchanges with the page (runs in the kernel)."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import traitlets
+
+from .control import Way
+from .errors import RTCError
+
+if TYPE_CHECKING:
+    from .kernel.room import Room
+
+STATIC = Path(__file__).parent / "static"
+
+
+class RoomWidget(anywidget.AnyWidget):
+    """Shows a room: tiles, people, camera and microphone. Made by ``room.widget``; it holds no secrets (they go as messages)."""
+
+    _esm = STATIC / "widget.js"
+    _css = STATIC / "widget.css"
+
+    room_id = traitlets.Unicode().tag(sync=True)
+    kernel_id = traitlets.Unicode().tag(sync=True)
+    kernel_name = traitlets.Unicode().tag(sync=True)
+    status = traitlets.Unicode("joined").tag(sync=True)
+    detail = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        super().__init__(room_id=room.id, **_identity(room))
+        self.on_msg(self._received)
+
+    def show_state(self, state: str, detail: str = "") -> None:
+        """Tell the page how the kernel's side of the room is; called in any thread."""
+        with self.hold_sync():
+            for name, value in _identity(self._room).items():
+                setattr(self, name, value)
+            self.status, self.detail = state, detail
+
+    def _received(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        kind = content.get("type") if isinstance(content, dict) else None
+        if kind == "ticket.request":
+            self._in_background(self._give_ticket)
+        elif kind == "ticket.offer" and self.status == "waiting":
+            way = Way("a ticket from the browser", str(content.get("url")), ticket=str(content.get("ticket")))
+            self._in_background(lambda: self._take_ticket(way))
+
+    def _in_background(self, work: Any) -> None:
+        # A message handler that waits would hold up every other message to this kernel.
+        threading.Thread(target=work, name="forge-rtc-ticket", daemon=True).start()
+
+    def _give_ticket(self) -> None:
+        try:
+            self.send({"type": "ticket", **self._room.ticket()})
+        except RTCError as error:
+            self.send({"type": "ticket.refused", "message": str(error)})
+
+    def _take_ticket(self, way: Way) -> None:
+        from .kernel.joining import enter_by
+
+        try:
+            enter_by(self._room, [way])
+        except RTCError as error:
+            self.show_state("waiting", f"the server refused this notebook: {error}")
+        else:
+            self.show_state("joined")
+
+
+def _identity(room: Room) -> dict[str, str]:
+    """The kernel as a participant; empty while it is none."""
+    try:
+        return {"kernel_id": room.me.id, "kernel_name": room.me.name}
+    except RTCError:
+        return {}

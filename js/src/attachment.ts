@@ -1,0 +1,162 @@
+/** Ties one view to its kernel (the model) and to the tab's session in the room; runs in the browser tab. */
+
+import type { KernelLink, Traits } from "./kernel_link";
+import type { Hold } from "./lifetime";
+import { openSession } from "./registry";
+import { KernelServer, PageServer, readPageConfig } from "./server";
+import type { Session, SessionStatus } from "./session";
+import type { Access, Failure } from "./signaling";
+
+/** What the view says about the room: `data-state`, and words. */
+export interface RoomState {
+  name: SessionStatus | "waiting";
+  detail: string;
+}
+
+type Found = Access & { key: string };
+
+export class Attachment {
+  readonly #link: KernelLink;
+  readonly #signal: AbortSignal;
+  readonly #changed: () => void;
+  #session: Session | null = null;
+  #hold: Hold | null = null;
+  #failure: Failure | null = null;
+  #offered = false;
+
+  constructor(link: KernelLink, signal: AbortSignal, changed: () => void) {
+    this.#link = link;
+    this.#signal = signal;
+    this.#changed = changed;
+    signal.addEventListener("abort", () => this.#release());
+  }
+
+  get session(): Session | null {
+    return this.#session;
+  }
+
+  /** Why there is no session, where finding the server failed. */
+  get failure(): Failure | null {
+    return this.#failure;
+  }
+
+  get state(): RoomState {
+    const kernel = { status: this.#link.get("status"), detail: this.#link.get("detail") };
+    return roomState(kernel, this.#session, this.#failure);
+  }
+
+  /** Find the server and join; again after a failure. */
+  async start(): Promise<void> {
+    this.#failure = null;
+    this.#changed();
+    if (this.#link.get("status") === "left") return;
+    try {
+      const server = await this.#findServer();
+      if (this.#signal.aborted || this.#session) return;
+      this.#attach(openSession(server.key, this.#link.get("room_id"), server));
+    } catch (error) {
+      if (this.#signal.aborted) return;
+      this.#failure = asFailure(error);
+      this.#changed();
+    }
+  }
+
+  /** The person asks for another try. */
+  retry(): void {
+    if (this.#session && !this.#session.lifetime.ended) this.#session.rejoin();
+    else void this.#again();
+  }
+
+  /** A trait of the model changed. */
+  update(): void {
+    const status = this.#link.get("status");
+    if (status === "left") this.#release();
+    else if (this.#session && this.#hold) {
+      this.#session.lifetime.setOwner(this.#hold, this.#link.get("kernel_id"));
+    }
+    if (status === "waiting") void this.#offerTicket();
+    else this.#offered = false;
+    this.#changed();
+  }
+
+  #again(): Promise<void> {
+    this.#release();
+    return this.start();
+  }
+
+  #attach(session: Session): void {
+    this.#session = session;
+    this.#hold = session.lifetime.hold(this.#link.get("kernel_id"));
+    const { signal } = this.#listeners;
+    session.addEventListener("change", () => this.#changed(), { signal });
+    session.addEventListener("welcome", () => this.#sayAttached(), { signal });
+    session.addEventListener("end", () => this.#link.send({ type: "detached" }), { once: true });
+    if (session.status === "joined") this.#sayAttached();
+    if (this.#link.get("status") === "waiting") void this.#offerTicket();
+    this.#changed();
+  }
+
+  #listeners = new AbortController();
+
+  #sayAttached(): void {
+    const id = this.#session?.me?.id;
+    if (id) this.#link.send({ type: "attached", participant_id: id });
+  }
+
+  #release(): void {
+    if (this.#session && this.#hold) this.#session.lifetime.release(this.#hold);
+    this.#listeners.abort();
+    this.#listeners = new AbortController();
+    this.#session = null;
+    this.#hold = null;
+  }
+
+  async #findServer(): Promise<Found> {
+    const config = readPageConfig();
+    const page = config ? new PageServer(config) : null;
+    if (page && (await page.hasExtension())) return page;
+    return new KernelServer(await this.#link.askTicket(), () => this.#link.askTicket());
+  }
+
+  /** A kernel that found no server of its own enters with a ticket that this page gets for it. */
+  async #offerTicket(): Promise<void> {
+    const config = readPageConfig();
+    if (!config || this.#offered) return;
+    this.#offered = true;
+    try {
+      const { ticket, url } = await new PageServer(config).buy(this.#link.get("room_id"), "kernel");
+      if (this.#signal.aborted) return;
+      const browser_url = config.baseUrl;
+      this.#link.send({ type: "ticket.offer", url: url ?? browser_url, ticket, browser_url });
+    } catch (error) {
+      this.#offered = false;
+      console.warn("forge_rtc_nb: no ticket for the kernel:", error);
+    }
+  }
+}
+
+/** One state out of the kernel's and the tab's: the worse one, in the words of who has it. */
+export function roomState(
+  kernel: Pick<Traits, "status" | "detail">,
+  session: Pick<Session, "status" | "failure"> | null,
+  failure: Failure | null,
+): RoomState {
+  if (kernel.status === "left" || kernel.status === "error") {
+    const detail = kernel.status === "left" ? "The kernel left the room." : "The kernel could not join.";
+    return { name: kernel.status, detail: kernel.detail || detail };
+  }
+  const trouble = failure ?? session?.failure ?? null;
+  const status = failure ? "error" : (session?.status ?? "connecting");
+  if (status === "joined" && kernel.status === "waiting") {
+    return { name: "waiting", detail: kernel.detail || "Waiting for the kernel to join." };
+  }
+  if (status === "joined" && kernel.status === "reconnecting") {
+    return { name: "reconnecting", detail: kernel.detail || "The kernel is reconnecting." };
+  }
+  return { name: status, detail: trouble?.message ?? (status === "joined" ? kernel.detail : "") };
+}
+
+function asFailure(error: unknown): Failure {
+  if (typeof error === "object" && error !== null && "code" in error && "message" in error) return error as Failure;
+  return { code: "signaling", message: String(error) };
+}

@@ -1,0 +1,183 @@
+/** One RTCPeerConnection with its control channel: does what the negotiation says, in order; runs in the browser tab. */
+
+import { Heartbeat } from "./heartbeat";
+import type { Action } from "./negotiation";
+import type { Candidate, MediaKind, Stream } from "./protocol";
+
+/** Without an open control channel after this long, the attempt has failed. */
+const OPEN_WITHIN = 15_000;
+/** Enough for a sharp 720p30 picture; Chromium's own default for it is 2.5 Mbit/s. */
+const MAX_VIDEO_BITRATE = 4_000_000;
+
+export interface ConnectionEvents {
+  offered(sdp: string, mids: ReadonlyMap<number, string>): void;
+  answered(sdp: string): void;
+  settled(): void;
+  candidate(candidate: Candidate): void;
+  open(): void;
+  /** The connection is of no more use: no answer, no heartbeat, or the browser refused a description. */
+  dead(why: string): void;
+  track(stream: Stream, track: MediaStreamTrack): void;
+}
+
+type Step = Extract<
+  Action,
+  { do: "add" | "track" | "offer" | "accept-offer" | "accept-answer" | "add-candidate" }
+>;
+
+export class Connection {
+  readonly epoch: number;
+  readonly #on: ConnectionEvents;
+  readonly #track: (stream: string) => MediaStreamTrack | null;
+  readonly #slots: RTCRtpTransceiver[] = [];
+  readonly #timeout: ReturnType<typeof setTimeout>;
+  #pc: RTCPeerConnection | null = null;
+  #heartbeat: Heartbeat | null = null;
+  #steps: Promise<void>;
+  #closed = false;
+
+  constructor(
+    epoch: number,
+    iceServers: Promise<RTCIceServer[]>,
+    track: (stream: string) => MediaStreamTrack | null,
+    events: ConnectionEvents,
+  ) {
+    this.epoch = epoch;
+    this.#track = track;
+    this.#on = events;
+    this.#timeout = setTimeout(() => this.#die("no connection came about"), OPEN_WITHIN);
+    this.#steps = iceServers.then((servers) => this.#open(servers));
+  }
+
+  /** The RTCPeerConnection, for statistics; null before the ICE servers are known and after close. */
+  get pc(): RTCPeerConnection | null {
+    return this.#pc;
+  }
+
+  /** Queue a step; steps run one after the other, as the order of offers and answers matters. */
+  do(step: Step): void {
+    this.#steps = this.#steps
+      .then(() => (this.#closed || !this.#pc ? undefined : this.#run(step, this.#pc)))
+      .catch((error: unknown) => this.#die(`${step.do}: ${String(error)}`));
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timeout);
+    this.#heartbeat?.stop();
+    const pc = this.#pc;
+    this.#pc = null;
+    if (!pc) return;
+    pc.onicecandidate = null;
+    pc.close();
+  }
+
+  #open(servers: RTCIceServer[]): void {
+    if (this.#closed) return;
+    const pc = createPeerConnection(servers);
+    this.#pc = pc;
+    pc.onicecandidate = ({ candidate }) => {
+      if (candidate && candidate.candidate !== "" && !this.#closed) this.#on.candidate(toWire(candidate));
+    };
+    this.#openControl(pc.createDataChannel("control", { negotiated: true, id: 0, ordered: true }));
+  }
+
+  #openControl(channel: RTCDataChannel): void {
+    channel.onopen = () => {
+      clearTimeout(this.#timeout);
+      this.#heartbeat = new Heartbeat(channel, () => this.#die("the other side stopped answering"));
+      this.#on.open();
+    };
+    channel.onmessage = (event: MessageEvent<unknown>) => this.#heartbeat?.receive(event.data);
+    channel.onclose = () => this.#die("the other side closed the connection");
+  }
+
+  #die(why: string): void {
+    if (this.#closed) return;
+    this.close();
+    this.#on.dead(why);
+  }
+
+  #run(step: Step, pc: RTCPeerConnection): Promise<void> | void {
+    switch (step.do) {
+      case "add":
+        return this.#add(pc, step.slot, step.kind, step.stream);
+      case "track":
+        return this.#slots[step.slot]?.sender.replaceTrack(step.stream ? this.#track(step.stream) : null);
+      case "offer":
+        return this.#offer(pc);
+      case "accept-offer":
+        return this.#acceptOffer(pc, step.sdp, step.streams);
+      case "accept-answer":
+        return this.#acceptAnswer(pc, step.sdp);
+      case "add-candidate":
+        // One that the browser cannot use (of an ignored offer, or malformed) costs a path, not the connection.
+        return pc.addIceCandidate(step.candidate).catch(() => undefined);
+    }
+  }
+
+  async #add(pc: RTCPeerConnection, slot: number, kind: MediaKind, stream: string): Promise<void> {
+    const encoding: RTCRtpEncodingParameters = kind === "video" ? { maxBitrate: MAX_VIDEO_BITRATE } : {};
+    const transceiver = pc.addTransceiver(this.#track(stream) ?? kind, {
+      direction: "sendonly",
+      sendEncodings: [encoding],
+    });
+    this.#slots[slot] = transceiver;
+    if (kind === "video") await keepResolution(transceiver.sender);
+  }
+
+  async #offer(pc: RTCPeerConnection): Promise<void> {
+    await pc.setLocalDescription();
+    const description = pc.localDescription;
+    if (this.#closed || description?.type !== "offer") return;
+    const mids = new Map<number, string>();
+    for (const [slot, { mid }] of this.#slots.entries()) if (mid !== null) mids.set(slot, mid);
+    this.#on.offered(description.sdp, mids);
+  }
+
+  async #acceptOffer(pc: RTCPeerConnection, sdp: string, streams: Stream[]): Promise<void> {
+    await pc.setRemoteDescription({ type: "offer", sdp }); // rolls an offer of ours back, where there is one
+    if (this.#closed) return;
+    this.#reportTracks(pc, streams);
+    await pc.setLocalDescription();
+    const answer = pc.localDescription;
+    if (!this.#closed && answer) this.#on.answered(answer.sdp);
+  }
+
+  async #acceptAnswer(pc: RTCPeerConnection, sdp: string): Promise<void> {
+    await pc.setRemoteDescription({ type: "answer", sdp });
+    if (!this.#closed) this.#on.settled();
+  }
+
+  #reportTracks(pc: RTCPeerConnection, streams: Stream[]): void {
+    for (const stream of streams) {
+      const transceiver = pc.getTransceivers().find(({ mid }) => mid === stream.mid);
+      if (transceiver) this.#on.track(stream, transceiver.receiver.track);
+    }
+  }
+}
+
+function createPeerConnection(iceServers: RTCIceServer[]): RTCPeerConnection {
+  try {
+    return new RTCPeerConnection({ iceServers });
+  } catch (error) {
+    // One malformed entry must not keep people apart who can reach each other without it.
+    console.error("forge_rtc_nb: the browser refused the server's ICE servers, going on without:", error);
+    return new RTCPeerConnection({ iceServers: [] });
+  }
+}
+
+/** Arrays of one shape serve computing better than a steady frame rate; where it is scarce, frames are dropped. */
+async function keepResolution(sender: RTCRtpSender): Promise<void> {
+  const parameters: RTCRtpSendParameters & { degradationPreference?: string } = sender.getParameters();
+  parameters.degradationPreference = "maintain-resolution";
+  await sender.setParameters(parameters).catch(() => undefined); // only Chromium knows it
+}
+
+function toWire(found: RTCIceCandidate): Candidate {
+  const candidate: Candidate = { candidate: found.candidate };
+  if (found.sdpMid !== null) candidate.sdpMid = found.sdpMid;
+  if (found.sdpMLineIndex !== null) candidate.sdpMLineIndex = found.sdpMLineIndex;
+  if (found.usernameFragment !== null) candidate.usernameFragment = found.usernameFragment;
+  return candidate;
+}

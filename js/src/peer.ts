@@ -1,0 +1,149 @@
+/** One other participant: carries out the negotiation on real connections, one after the other; runs in the browser tab. */
+
+import { backoff } from "./backoff";
+import { Connection } from "./connection";
+import { type Action, type Input, Negotiation, type PairMessage } from "./negotiation";
+import type { IceServer, Kind, RoutedMessage, Stream } from "./protocol";
+
+const RETRY_FIRST = 500;
+const RETRY_MOST = 8_000;
+
+export interface PeerOptions {
+  me: string;
+  id: string;
+  kind: Kind;
+  send(message: RoutedMessage): void;
+  iceServers(): Promise<IceServer[]>;
+  /** The live track of one of our streams. */
+  track(stream: string): MediaStreamTrack | null;
+  /** A stream of the other arrives on `track`. */
+  received(stream: Stream, track: MediaStreamTrack): void;
+  changed(): void;
+}
+
+/** "idle": no connection is needed. */
+export type PeerState = "idle" | "connecting" | "connected" | "reconnecting";
+
+export class Peer {
+  readonly #options: PeerOptions;
+  readonly #negotiation: Negotiation;
+  #connection: Connection | null = null;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #state: PeerState = "idle";
+  #closed = false;
+
+  constructor(options: PeerOptions) {
+    this.#options = options;
+    this.#negotiation = new Negotiation(options.me, options.id, options.kind);
+  }
+
+  get state(): PeerState {
+    return this.#state;
+  }
+
+  /** The present RTCPeerConnection, for statistics. */
+  get pc(): RTCPeerConnection | null {
+    return this.#connection?.pc ?? null;
+  }
+
+  /** Ask for a stream of the other participant. */
+  want(stream: string): void {
+    this.#input({ is: "wanted", stream });
+  }
+
+  unwant(stream: string): void {
+    this.#input({ is: "unwanted", stream });
+  }
+
+  /** The other participant asked for a stream of ours. */
+  subscribe(stream: Stream): void {
+    this.#input({ is: "subscribed", stream });
+  }
+
+  unsubscribe(stream: string): void {
+    this.#input({ is: "unsubscribed", stream });
+  }
+
+  /** A stream of ours was switched off. */
+  ended(stream: string): void {
+    this.#input({ is: "ended", stream });
+  }
+
+  /** A stream of ours got another track (another camera was chosen). */
+  retrack(stream: Stream): void {
+    if (this.#negotiation.subscriptions.has(stream.id)) this.#input({ is: "subscribed", stream });
+  }
+
+  receive(message: PairMessage): void {
+    this.#input({ is: "message", message });
+  }
+
+  /** Signaling came back and may have lost messages. */
+  resync(): void {
+    this.#input({ is: "resync" });
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#connection?.close();
+    this.#connection = null;
+  }
+
+  #input(input: Input): void {
+    if (this.#closed) return;
+    for (const action of this.#negotiation.handle(input)) this.#run(action);
+  }
+
+  #run(action: Action): void {
+    switch (action.do) {
+      case "create":
+        this.#create(action.epoch);
+        break;
+      case "close":
+        this.#connection?.close();
+        this.#connection = null;
+        this.#setState("idle");
+        break;
+      case "send":
+        this.#options.send(action.message);
+        break;
+      case "retry":
+        this.#setState("reconnecting");
+        this.#retry = setTimeout(
+          () => this.#input({ is: "retry" }),
+          backoff(action.attempt, RETRY_FIRST, RETRY_MOST),
+        );
+        break;
+      default:
+        this.#connection?.do(action);
+    }
+  }
+
+  #create(epoch: number): void {
+    clearTimeout(this.#retry);
+    this.#setState(this.#state === "reconnecting" ? "reconnecting" : "connecting");
+    const { track, received } = this.#options;
+    this.#connection = new Connection(epoch, this.#options.iceServers(), track, {
+      offered: (sdp, mids) => this.#input({ is: "offered", epoch, sdp, mids }),
+      answered: (sdp) => this.#input({ is: "answered", epoch, sdp }),
+      settled: () => this.#input({ is: "settled", epoch }),
+      candidate: (candidate) => this.#input({ is: "candidate", epoch, candidate }),
+      open: () => {
+        this.#setState("connected");
+        this.#input({ is: "open", epoch });
+      },
+      dead: (why) => {
+        console.warn(`forge_rtc_nb: connection to ${this.#options.id} ended: ${why}`);
+        this.#input({ is: "dead", epoch });
+      },
+      track: received,
+    });
+  }
+
+  #setState(state: PeerState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#options.changed();
+  }
+}

@@ -1,0 +1,364 @@
+/** The signaling messages (wire protocol v1): types, validating decode, encode; pure, runs in the browser tab.
+ *
+ * Mirrors `forge_rtc_nb/protocol.py`; `tests/wire/` holds the examples that both must read alike. A field that has
+ * its default is absent, here as on the wire, so `encode` is plain JSON.
+ */
+
+import {
+  DecodeError,
+  type Fields,
+  flag,
+  integer,
+  list,
+  number,
+  oneOf,
+  optional,
+  orNull,
+  type Reader,
+  record,
+  required,
+  text,
+} from "./schema";
+
+export const VERSION = 1;
+export const MAX_MESSAGE = 64 * 1024;
+export const MAX_SDP = 64 * 1024;
+export const MAX_MEDIA_LINES = 32;
+export const MAX_CANDIDATES = 128;
+const MAX_NAME = 64;
+const MAX_STREAMS = 32;
+const MAX_OWNERS = 16;
+
+/** Close codes of the signaling WebSocket (RFC 6455 section 7.4.2). */
+export const Close = {
+  slowReader: 4008,
+  replaced: 4009,
+  roomDeleted: 4010,
+  badHello: 4400,
+  unauthorized: 4401,
+  forbidden: 4403,
+  roomNotFound: 4404,
+  abuse: 4413,
+  full: 4429,
+} as const;
+
+/** After one of these a client does not reconnect by itself: everything but the slow reader. */
+export const FINAL_CLOSE_CODES: ReadonlySet<number> = new Set(
+  Object.values(Close).filter((code) => code !== Close.slowReader),
+);
+
+export type Kind = "browser" | "kernel";
+export type MediaKind = "audio" | "video";
+export type Source = "camera" | "microphone" | "screen" | "other";
+
+export interface Stream {
+  id: string;
+  name: string;
+  kind: MediaKind;
+  source: Source;
+  muted?: boolean;
+  /** The m-line that carries it (RFC 8843); only in an offer, and only in that connection. */
+  mid?: string;
+  started?: number;
+}
+
+export interface Participant {
+  id: string;
+  name: string;
+  kind: Kind;
+  user: string;
+  owners?: string[];
+  joined_at?: number;
+  state?: "connected" | "reconnecting";
+  streams?: Stream[];
+}
+
+export interface Candidate {
+  candidate: string;
+  sdpMid?: string;
+  sdpMLineIndex?: number;
+  usernameFragment?: string;
+}
+
+export interface IceServer {
+  urls: string[];
+  username?: string;
+  credential?: string;
+}
+
+export interface Limits {
+  message_bytes: number;
+  messages_per_second: number;
+  burst: number;
+  participants: number;
+  resume_seconds: number;
+}
+
+interface Envelope {
+  to?: string;
+  from?: string;
+  epoch?: number;
+  id?: string;
+}
+
+export interface Description {
+  type: "offer" | "answer";
+  sdp: string;
+}
+
+interface Bodies {
+  "room.hello": {
+    version: number;
+    kind: Kind;
+    name?: string;
+    owners?: string[];
+    streams?: Stream[];
+    ticket?: string;
+    resume?: string;
+  };
+  "room.welcome": {
+    version: number;
+    room: string;
+    participant: Participant;
+    participants: Participant[];
+    limits: Limits;
+    resume: string;
+    resumed?: boolean;
+  };
+  "room.joined": { participant: Participant };
+  "room.left": { participant_id: string; reason?: "left" | "expired" | "removed" };
+  "room.updated": { streams?: Stream[]; owners?: string[]; participant?: Participant };
+  "webrtc.offer": { sdp: Description; streams?: Stream[] };
+  "webrtc.answer": { sdp: Description };
+  /** No candidate says that no more will come (RFC 8838). */
+  "webrtc.ice_candidate": { candidate?: Candidate };
+  /** Asks for a new offer; `restart` for one on a new RTCPeerConnection. */
+  "webrtc.negotiate": { restart?: boolean };
+  "stream.subscribe": { stream: string };
+  "stream.unsubscribe": { stream: string };
+  "ice.request": object;
+  "ice.servers": { servers: IceServer[] };
+  ping: object;
+  pong: object;
+  error: { code: string; message: string; reply_to?: string };
+}
+
+export type MessageType = keyof Bodies;
+/** One message; `Message<"ping">` for one type of it. */
+export type Message<T extends MessageType = MessageType> = {
+  [K in T]: { type: K } & Envelope & Bodies[K];
+}[T];
+
+type FromClientOnly = "room.hello" | "ice.request";
+type FromServerOnly = "room.welcome" | "room.joined" | "room.left" | "ice.servers" | "error";
+export type ClientMessage = Message<Exclude<MessageType, FromServerOnly>>;
+export type ServerMessage = Message<Exclude<MessageType, FromClientOnly>>;
+/** What a participant sends to another one through the server. */
+export type RoutedType =
+  | "webrtc.offer"
+  | "webrtc.answer"
+  | "webrtc.ice_candidate"
+  | "webrtc.negotiate"
+  | "stream.subscribe"
+  | "stream.unsubscribe";
+export type RoutedMessage = Message<RoutedType>;
+
+const CLIENT_ONLY: ReadonlySet<string> = new Set<FromClientOnly>(["room.hello", "ice.request"]);
+const SERVER_ONLY: ReadonlySet<string> = new Set<FromServerOnly>([
+  "room.welcome",
+  "room.joined",
+  "room.left",
+  "ice.servers",
+  "error",
+]);
+const ROUTED: ReadonlySet<string> = new Set<RoutedType>([
+  "webrtc.offer",
+  "webrtc.answer",
+  "webrtc.ice_candidate",
+  "webrtc.negotiate",
+  "stream.subscribe",
+  "stream.unsubscribe",
+]);
+
+export function isRouted(message: Message): message is RoutedMessage {
+  return ROUTED.has(message.type);
+}
+
+const id = text({ min: 1, max: 64, pattern: /^[A-Za-z0-9._-]+$/ });
+const short = text({ max: 256 });
+const secret = text({ max: 4096 });
+const anyText = text({});
+const kind = oneOf<Kind>("browser", "kernel");
+
+const stream = record<Stream>({
+  id: required(id),
+  name: required(text({ max: MAX_NAME })),
+  kind: required(oneOf<MediaKind>("audio", "video")),
+  source: required(oneOf<Source>("camera", "microphone", "screen", "other")),
+  muted: optional(flag, false),
+  mid: orNull(text({ max: 32 })),
+  started: optional(number, 0),
+});
+
+const participant = record<Participant>({
+  id: required(id),
+  name: required(anyText),
+  kind: required(kind),
+  user: required(anyText),
+  owners: optional(list(id), []),
+  joined_at: optional(number, 0),
+  state: optional(oneOf("connected", "reconnecting"), "connected"),
+  streams: optional(list(stream), []),
+});
+
+const candidate = record<Candidate>({
+  candidate: required(text({ max: 1024 })),
+  sdpMid: orNull(short),
+  sdpMLineIndex: orNull(integer(0, MAX_MEDIA_LINES - 1)),
+  usernameFragment: orNull(short),
+});
+
+const iceServer = record<IceServer>({
+  urls: required(list(anyText)),
+  username: orNull(anyText),
+  credential: orNull(anyText),
+});
+
+const limits = record<Limits>({
+  message_bytes: required(integer()),
+  messages_per_second: required(number),
+  burst: required(integer()),
+  participants: required(integer()),
+  resume_seconds: required(number),
+});
+
+const description = record<Description>({
+  type: required(oneOf("offer", "answer")),
+  sdp: required(anyText),
+});
+const streams = list(stream, MAX_STREAMS);
+const owners = list(id, MAX_OWNERS);
+
+const BODIES: { [K in MessageType]: Fields<Bodies[K]> } = {
+  "room.hello": {
+    version: required(integer()),
+    kind: required(kind),
+    name: orNull(short),
+    owners: optional(owners, []),
+    streams: optional(streams, []),
+    ticket: orNull(secret),
+    resume: orNull(secret),
+  },
+  "room.welcome": {
+    version: required(integer()),
+    room: required(anyText),
+    participant: required(participant),
+    participants: required(list(participant)),
+    limits: required(limits),
+    resume: required(anyText),
+    resumed: optional(flag, false),
+  },
+  "room.joined": { participant: required(participant) },
+  "room.left": {
+    participant_id: required(id),
+    reason: optional(oneOf("left", "expired", "removed"), "left"),
+  },
+  "room.updated": { streams: orNull(streams), owners: orNull(owners), participant: orNull(participant) },
+  "webrtc.offer": { sdp: required(description), streams: optional(streams, []) },
+  "webrtc.answer": { sdp: required(description) },
+  "webrtc.ice_candidate": { candidate: orNull(candidate) },
+  "webrtc.negotiate": { restart: optional(flag, false) },
+  "stream.subscribe": { stream: required(id) },
+  "stream.unsubscribe": { stream: required(id) },
+  "ice.request": {},
+  "ice.servers": { servers: required(list(iceServer)) },
+  ping: {},
+  pong: {},
+  error: { code: required(anyText), message: required(anyText), reply_to: orNull(anyText) },
+};
+
+const ENVELOPE: Fields<Envelope> = {
+  to: orNull(id),
+  from: orNull(id),
+  epoch: orNull(integer(0, 2 ** 53)),
+  id: orNull(short),
+};
+
+const READERS = new Map<string, Reader<object>>(
+  Object.entries(BODIES).map(([type, fields]) => [
+    type,
+    record<object>({ type: required(oneOf(type)), ...ENVELOPE, ...fields } as Fields<object>),
+  ]),
+);
+
+export function encode(message: ClientMessage | ServerMessage): string {
+  return JSON.stringify(message);
+}
+
+/** Read and validate what the server sent, or throw a `DecodeError`. */
+export function decodeServer(frame: string): ServerMessage {
+  return decode(frame, CLIENT_ONLY) as ServerMessage;
+}
+
+/** Read what a client sent, as the server does: for tests and for hubs written in JavaScript. */
+export function decodeClient(frame: string): ClientMessage {
+  return decode(frame, SERVER_ONLY) as ClientMessage;
+}
+
+function decode(frame: string, excluded: ReadonlySet<string>): Message {
+  if (new TextEncoder().encode(frame).length > MAX_MESSAGE) {
+    throw new DecodeError(`a signaling message may have ${MAX_MESSAGE} bytes`);
+  }
+  const value = parse(frame);
+  const type = typeof value === "object" && value !== null && "type" in value ? value.type : undefined;
+  const reader = typeof type === "string" && !excluded.has(type) ? READERS.get(type) : undefined;
+  if (!reader) throw new DecodeError(`not a signaling message: type ${String(type).slice(0, 64)}`);
+  const message = reader(value, "") as Message;
+  validate(message);
+  return message;
+}
+
+function parse(frame: string): unknown {
+  try {
+    return JSON.parse(frame);
+  } catch {
+    throw new DecodeError("not JSON");
+  }
+}
+
+function validate(message: Message): void {
+  if (isRouted(message) && message.to === undefined && message.from === undefined) {
+    throw new DecodeError("this message needs 'to', the id of a participant");
+  }
+  if (message.type === "webrtc.offer" || message.type === "webrtc.answer") {
+    if (`webrtc.${message.sdp.type}` !== message.type) {
+      throw new DecodeError(`sdp.type is ${message.sdp.type} in a message of another type`, "invalid-sdp");
+    }
+    checkSdp(message.sdp.sdp);
+  } else if (message.type === "webrtc.ice_candidate" && message.candidate) {
+    checkCandidate(message.candidate.candidate);
+  }
+}
+
+/** Refuse a description that is not SDP at all or is over the limits (RFC 8866). */
+export function checkSdp(sdp: string): void {
+  const refuse = (why: string): never => {
+    throw new DecodeError(why, "invalid-sdp");
+  };
+  if ([...sdp].length > MAX_SDP) refuse(`an SDP may have ${MAX_SDP} characters`);
+  if (!sdp.startsWith("v=0")) refuse("an SDP starts with 'v=0'");
+  if ((sdp.match(/(^|\n)m=/g) ?? []).length > MAX_MEDIA_LINES)
+    refuse(`an SDP may have ${MAX_MEDIA_LINES} m-lines`);
+  if ((sdp.match(/(^|\n)a=candidate:/g) ?? []).length > MAX_CANDIDATES)
+    refuse(`an SDP may have ${MAX_CANDIDATES} candidates`);
+}
+
+const CANDIDATE =
+  /^(a=)?candidate:\S{1,32} [0-9]{1,5} \S{1,16} [0-9]{1,10} \S{1,255} [0-9]{1,5} typ \S{1,16}( [^\n]*)?$/;
+
+/** Refuse what is not a candidate attribute (RFC 8839 section 5.1); the empty string ends a generation. */
+export function checkCandidate(line: string): void {
+  if (line !== "" && !CANDIDATE.test(line)) {
+    throw new DecodeError("a candidate reads 'candidate:<foundation> <component> ...'", "invalid-candidate");
+  }
+}

