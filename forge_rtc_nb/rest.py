@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
+import os
 import ssl
 import urllib.error
 import urllib.request
@@ -46,7 +47,7 @@ def rest(
         method=method,
     )
     try:
-        with _opener(way.url).open(request, timeout=timeout) as response:
+        with _opener(way).open(request, timeout=timeout) as response:
             content = response.read()
     except urllib.error.HTTPError as error:
         raise _refusal(way, error) from None
@@ -64,10 +65,24 @@ def _authorization(way: Way, room: str | None) -> dict[str, str]:
     return {}
 
 
-def _opener(url: str) -> urllib.request.OpenerDirector:
+def tls_context(way: Way) -> ssl.SSLContext | None:
+    """What to trust beyond the system's authorities: the certificate file of the local server that started us.
+
+    That server is known by its file, not by its name: we come by 127.0.0.1, which its certificate need not say.
+    """
+    certificate = os.environ.get("FORGE_RTC_SERVER_CERTIFICATE")
+    if not certificate or way.secret is None or not way.url.startswith("https:"):
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(certificate)
+    return context
+
+
+def _opener(way: Way) -> urllib.request.OpenerDirector:
     # A proxy from the environment cannot reach this machine's loopback, and has no business with its token.
-    handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
-    if _is_loopback(urlsplit(url).hostname or ""):
+    handlers: list[urllib.request.BaseHandler] = [_NoRedirect(), urllib.request.HTTPSHandler(context=tls_context(way))]
+    if _is_loopback(urlsplit(way.url).hostname or ""):
         handlers.append(urllib.request.ProxyHandler({}))
     return urllib.request.build_opener(*handlers)
 

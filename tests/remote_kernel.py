@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 import uuid
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,24 +19,26 @@ class RemoteKernel:
         self._url = url
         self._headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
         self._socket: ClientConnection | None = None
+        self._stack = ExitStack()
         self.id = ""
 
     def __enter__(self) -> Self:
         self.id = self._request("POST", "api/kernels", {"name": "python3"})["id"]
         # The server lists a kernel before it is ready; the socket holds the first messages back until it is.
-        self._socket = connect(
-            "ws" + self._url.removeprefix("http") + f"api/kernels/{self.id}/channels",
-            additional_headers={"Authorization": self._headers["Authorization"]},
-            open_timeout=30,
-            max_size=None,
+        self._socket = self._stack.enter_context(
+            connect(
+                "ws" + self._url.removeprefix("http") + f"api/kernels/{self.id}/channels",
+                additional_headers={"Authorization": self._headers["Authorization"]},
+                open_timeout=30,
+                max_size=None,
+            )
         )
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._socket is not None:
-            self._socket.close()
+        self._stack.close()
         self._request("DELETE", f"api/kernels/{self.id}")
 
     def run(self, code: str, timeout: float = 60) -> str:

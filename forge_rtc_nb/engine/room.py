@@ -44,6 +44,7 @@ class EngineRoom:
         self.id = entry.room
         self.name = entry.name
         self.me: Participant | None = None
+        self.state = control.RoomState(entry.room, "joining")
         self.participants: dict[str, Participant] = {}
         self.client = SignalingClient(entry, ways, self._receive, self._state_changed)
         self._post = post
@@ -68,10 +69,11 @@ class EngineRoom:
             await self._forget(participant_id)
         await self._tasks.close()
 
-    def welcomed(self) -> control.Welcomed:
-        """The room as it stands, for the kernel."""
+    def tell(self) -> None:
+        """The room as it stands, to the kernel."""
         assert self.me is not None
-        return control.Welcomed(self.id, self.me, list(self.participants.values()))
+        self._post(control.Welcomed(self.id, self.me, list(self.participants.values())))
+        self._post(self.state)
 
     def open_view(self, number: int, participant_id: str, stream_id: str, view: View) -> StreamSink:
         """Let a view read a stream; subscribes to it where that is needed. `StreamNotFound` where it is gone."""
@@ -155,8 +157,8 @@ class EngineRoom:
             self.participants[participant_id] = participant
             if participant_id in known:
                 self._drop_ended_streams(participant)
-        self._post(self.welcomed())
-        self._post(control.RoomState(self.id, "joined"))
+        self.state = control.RoomState(self.id, "joined")
+        self.tell()
         for participant_id in present.keys() & self._peers.keys():
             self._peers[participant_id].resubscribe()
 
@@ -215,4 +217,5 @@ class EngineRoom:
             await peer.close()
 
     def _state_changed(self, state: str, detail: str) -> None:
-        self._post(control.RoomState(self.id, state, detail))
+        self.state = control.RoomState(self.id, state, detail)
+        self._post(self.state)

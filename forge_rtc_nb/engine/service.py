@@ -68,7 +68,7 @@ class Service:
     async def _join(self, request: control.Join) -> None:
         room = self._rooms.get(request.room)
         if room is not None and (request.name is None or request.name == room.name):
-            self._post(room.welcomed())
+            room.tell()
             return
         if room is not None:
             await self._leave(request.room)  # another name is another participant

@@ -56,6 +56,8 @@ def _explicit(server: str, token: str | None, environ: Mapping[str, str]) -> Way
 
 def _extension(environ: Mapping[str, str]) -> Way | str:
     url, secret = environ.get("FORGE_RTC_SERVER_URL"), environ.get("FORGE_RTC_SERVER_SECRET")
+    if url and not url.startswith(("http://", "https://")):
+        return "the extension's environment: its server listens on a Unix socket, which a kernel cannot use yet"
     if url and secret:
         return Way("the extension's environment", _slashed(url), secret=secret)
     return (

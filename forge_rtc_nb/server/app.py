@@ -211,7 +211,7 @@ class ForgeRTC(ExtensionApp):
         """The configuration files that mention a trait, for error messages."""
         files = [*self._server().loaded_config_files, *self.loaded_config_files]
         naming = [name for name in dict.fromkeys(files) if trait in Path(name).read_text(errors="replace")]
-        return " or ".join(naming) or "the command line"
+        return "in " + " or ".join(naming) if naming else "on the command line"
 
 
 def server_name(serverapp: Any) -> str:

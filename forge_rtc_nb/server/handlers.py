@@ -18,7 +18,7 @@ from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.websocket import WebSocketHandler
 
-from .. import protocol
+from .. import __version__, protocol
 from ..errors import InvalidMessage, InvalidRoomId, RoomExists, RoomFull, RoomNotFound, RTCError, Unauthorized
 from ..rooms import Room
 from ..tickets import KERNEL_KEY
@@ -26,7 +26,6 @@ from . import SERVICE_KEY
 from .connection import Connection
 from .identity import RESOURCE, visitor_of
 from .service import WebRTCService
-from .version import version
 
 TICKET_SCHEME = "ForgeRTC-Ticket "
 STATUS: list[tuple[type[RTCError], HTTPStatus]] = [
@@ -112,7 +111,7 @@ class HealthHandler(RTCHandler):
         self.reply(
             {
                 "status": "ok",
-                "version": version(),
+                "version": __version__,
                 "protocol": protocol.VERSION,
                 "rooms": len(await self.service.rooms()),
                 "participants": self.service.participants,

@@ -40,7 +40,7 @@ class IceServers:
         self._source = source
         """Gives the values of stun_servers, turn_servers and settings_file."""
         self._origin = origin
-        """Says where a trait of that name was set, for error messages."""
+        """Says where a trait of that name was set ("in <file>"), for error messages."""
         self._log = log
         self._file: tuple[tuple[str, int, int], Any] | None = None
         self._last_problem = ""
@@ -56,7 +56,7 @@ class IceServers:
                 section.get("stun_servers", []),
                 section.get("turn_servers", []),
                 lambda name: f"extensions.webrtc.{name}",
-                lambda name: settings_file,
+                lambda name: f"in {settings_file}",
             )
         return servers
 
@@ -114,12 +114,12 @@ def parse_servers(stun: Any, turn: Any, label: Callable[[str], str], origin: Cal
 
 def _turn_server(entry: Any, where: Where, origin: str) -> IceServer:
     if not isinstance(entry, dict) or not set(entry) <= {"urls", "username", "credential"}:
-        raise InvalidConfig(f"{where} in {origin} must be a mapping with urls, username and credential")
+        raise InvalidConfig(f"{where} {origin} must be a mapping with urls, username and credential")
     urls = entry.get("urls")
     urls = _list([urls] if isinstance(urls, str) else urls, f"{where}.urls", origin)
     checked = [_url(url, "turn", f"{where}.urls", origin) for url in urls]
     if not checked:
-        raise InvalidConfig(f"{where}.urls in {origin} is empty")
+        raise InvalidConfig(f"{where}.urls {origin} is empty")
     # A browser refuses a TURN server without both (W3C WebRTC 1.0, set a configuration).
     return IceServer(
         urls=checked,
@@ -129,19 +129,19 @@ def _turn_server(entry: Any, where: Where, origin: str) -> IceServer:
 
 
 def _url(value: Any, family: Literal["stun", "turn"], where: Where, origin: str) -> str:
-    return check_url(_text(value, where, origin), family, f"{where} in {origin}")
+    return check_url(_text(value, where, origin), family, f"{where} {origin}")
 
 
 def _list(value: Any, where: Where, origin: str) -> list[Any]:
     if not isinstance(value, list | tuple):
-        raise InvalidConfig(f"{where} in {origin} must be a list")
+        raise InvalidConfig(f"{where} {origin} must be a list")
     return list(value)
 
 
 def _text(value: Any, where: Where, origin: str) -> str:
     if not isinstance(value, str) or not value:
-        raise InvalidConfig(f"{where} in {origin} must be a text that is not empty")
-    return expand(value, f"{where} in {origin}")
+        raise InvalidConfig(f"{where} {origin} must be a text that is not empty")
+    return expand(value, f"{where} {origin}")
 
 
 def expand(text: str, where: Where, environ: Mapping[str, str] | None = None) -> str:

@@ -226,7 +226,9 @@ class WebRTCService:
 
 
 def _entry(visitor: Visitor, hello: Hello) -> Entry:
-    default = visitor.name or ("notebook" if hello.kind == "kernel" else visitor.user)
+    default = visitor.name or visitor.user
+    if hello.kind == "kernel" and (visitor.kind is None or visitor.name is None):
+        default = "notebook"  # a Jupyter identity names the person, not the kernel
     # Whoever comes back keeps the name under which the others knew it.
     wanted = default if visitor.participant_id else hello.name
     name = protocol.clean_name(wanted, protocol.clean_name(default, hello.kind))

@@ -347,9 +347,9 @@ export function checkSdp(sdp: string): void {
   };
   if ([...sdp].length > MAX_SDP) refuse(`an SDP may have ${MAX_SDP} characters`);
   if (!sdp.startsWith("v=0")) refuse("an SDP starts with 'v=0'");
-  if ((sdp.match(/(^|\n)m=/g) ?? []).length > MAX_MEDIA_LINES)
+  if ((sdp.match(/(^|[\r\n])m=/g) ?? []).length > MAX_MEDIA_LINES)
     refuse(`an SDP may have ${MAX_MEDIA_LINES} m-lines`);
-  if ((sdp.match(/(^|\n)a=candidate:/g) ?? []).length > MAX_CANDIDATES)
+  if ((sdp.match(/(^|[\r\n])a=candidate:/g) ?? []).length > MAX_CANDIDATES)
     refuse(`an SDP may have ${MAX_CANDIDATES} candidates`);
 }
 

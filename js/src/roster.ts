@@ -3,7 +3,9 @@
 import type { Participant } from "./protocol";
 
 /** After a server restart, how long somebody who has not come back yet still counts as present: media flows on. */
-export const MISSING_GRACE = 10_000;
+export const RESTART_GRACE = 10_000;
+/** After an ordinary resume: a long list of people does not fit into the welcome, the others follow at once. */
+export const RESUME_GRACE = 2_000;
 
 export class Roster {
   readonly #left: (id: string) => void;
@@ -23,14 +25,10 @@ export class Roster {
     return this.#people.get(id);
   }
 
-  /** Everybody in a welcome. Who is missing from it left long ago (`patient` false) or may yet come back. */
-  welcome(participants: Participant[], patient: boolean): void {
+  /** Everybody in a welcome. Who is missing from it counts as present for `grace` milliseconds more. */
+  welcome(participants: Participant[], grace: number): void {
     const present = new Set(participants.map(({ id }) => id));
-    for (const person of this.all) {
-      if (present.has(person.id)) continue;
-      if (patient) this.#wait(person);
-      else this.remove(person.id);
-    }
+    for (const person of this.all) if (!present.has(person.id)) this.#wait(person, grace);
     for (const person of participants) this.put(person);
   }
 
@@ -48,12 +46,12 @@ export class Roster {
     for (const { id } of this.all) this.remove(id);
   }
 
-  #wait(person: Participant): void {
+  #wait(person: Participant, grace: number): void {
     this.#people.set(person.id, { ...person, state: "reconnecting" });
     this.#stopWaiting(person.id);
     this.#missing.set(
       person.id,
-      setTimeout(() => this.remove(person.id), MISSING_GRACE),
+      setTimeout(() => this.remove(person.id), grace),
     );
   }
 

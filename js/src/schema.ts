@@ -75,6 +75,7 @@ export function text(limits: { min?: number; max?: number; pattern?: RegExp }): 
   const { min = 0, max = Number.POSITIVE_INFINITY, pattern } = limits;
   return (value, path) => {
     if (typeof value !== "string") return fail(path, "a string");
+    if (/\p{Surrogate}/u.test(value)) fail(path, "well-formed Unicode"); // half a character, which UTF-8 cannot say
     const length = [...value].length;
     if (length < min || length > max) fail(path, `${min} to ${max} characters`);
     if (pattern && !pattern.test(value)) fail(path, "made of A-Z a-z 0-9 . _ -");

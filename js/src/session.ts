@@ -5,7 +5,7 @@ import { Lifetime } from "./lifetime";
 import { LocalMedia, type Problem } from "./media";
 import { Peer, type PeerState } from "./peer";
 import type { Message, Participant, RoutedMessage, ServerMessage, Stream } from "./protocol";
-import { Roster } from "./roster";
+import { RESTART_GRACE, RESUME_GRACE, Roster } from "./roster";
 import { type Access, type Failure, Signaling, type SignalingState } from "./signaling";
 
 export type SessionStatus = "connecting" | "joined" | "reconnecting" | "left" | "error";
@@ -169,7 +169,7 @@ export class Session extends EventTarget {
     const samePerson = this.#me?.id === message.participant.id;
     if (!samePerson) this.#reset();
     this.#me = message.participant;
-    this.#roster.welcome(message.participants, samePerson && message.resumed !== true);
+    this.#roster.welcome(message.participants, message.resumed ? RESUME_GRACE : RESTART_GRACE);
     if (message.resumed !== true) this.#eachPeer((peer) => peer.resync());
     this.#rewatch();
     this.#tuneIn();

@@ -147,6 +147,12 @@ def test_the_extensions_environment_must_be_whole(missing_name: str, tmp_path: P
     assert "jupyter server extension list" in missing[0]
 
 
+def test_the_extension_of_a_server_on_a_unix_socket(tmp_path: Path) -> None:
+    ways, missing = find(EXTENSION | {"FORGE_RTC_SERVER_URL": "http+unix://%2Ftmp%2Fx.sock/"}, tmp_path)
+    assert ways == []
+    assert "Unix socket" in missing[0]
+
+
 # ---- JupyterHub ----
 
 

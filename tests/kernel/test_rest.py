@@ -33,7 +33,7 @@ def serving(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[W
         def do_GET(self) -> None:
             answer(self)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name is the base class's)
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -149,6 +149,16 @@ def test_a_certificate_of_nobody_we_trust(tmp_path: Path) -> None:
         pytest.raises(SignalingError, match="SSL_CERT_FILE"),
     ):
         rest(way, "GET", "health")
+
+
+def test_the_local_server_is_known_by_the_certificate_file_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(reply(200, "[]"), self_signed(tmp_path)) as way:
+        monkeypatch.setenv("FORGE_RTC_SERVER_CERTIFICATE", str(tmp_path / "server.pem"))
+        assert rest(Way("env", way.url, secret="0123456789abcdef0123456789abcdef"), "GET", "rooms") == []
+        with pytest.raises(SignalingError, match="not trusted"):
+            rest(Way("server=", way.url, token="t0ken"), "GET", "rooms")
 
 
 def test_a_proxy_from_the_environment_does_not_see_loopback(monkeypatch: pytest.MonkeyPatch) -> None:

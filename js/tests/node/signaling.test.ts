@@ -1,0 +1,286 @@
+/** The signaling client against a WebSocket that does what the test says. */
+
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { backoff } from "../../src/backoff";
+import { type ClientMessage, decodeClient, type Message, type ServerMessage } from "../../src/protocol";
+import { type Access, Signaling, type SignalingHandlers } from "../../src/signaling";
+
+class FakeSocket {
+  static readonly OPEN = 1;
+  static all: FakeSocket[] = [];
+  readyState = 0;
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+  sent: ClientMessage[] = [];
+  closedWith: number | null = null;
+  readonly url: string;
+
+  constructor(url: string) {
+    this.url = url;
+    FakeSocket.all.push(this);
+  }
+
+  send(frame: string): void {
+    this.sent.push(decodeClient(frame));
+  }
+
+  close(code: number): void {
+    this.closedWith = code;
+  }
+
+  open(): void {
+    this.readyState = 1;
+    this.onopen?.();
+  }
+
+  say(message: ServerMessage): void {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+
+  end(code: number): void {
+    this.readyState = 3;
+    this.onclose?.({ code });
+  }
+}
+
+const LIMITS = { message_bytes: 65536, messages_per_second: 50, burst: 100, participants: 64, resume_seconds: 30 };
+const me = { id: "0123456789abcdef", name: "me", kind: "browser", user: "u" } as const;
+
+function welcome(resume = "token-1"): Message<"room.welcome"> {
+  return { type: "room.welcome", version: 1, room: "r", participant: me, participants: [], limits: LIMITS, resume };
+}
+
+let started: Signaling[] = [];
+
+function start(access: Partial<Access> = {}) {
+  const on = {
+    introduce: vi.fn<SignalingHandlers["introduce"]>(() => ({ owners: ["k1"], streams: [] })),
+    state: vi.fn<SignalingHandlers["state"]>(),
+    welcome: vi.fn<SignalingHandlers["welcome"]>(),
+    message: vi.fn<SignalingHandlers["message"]>(),
+  };
+  const ticket = vi.fn<Access["ticket"]>(async (_room, force) => (force ? "ticket-1" : null));
+  const signaling = new Signaling("r", { socketUrl: () => "ws://server/", ticket, ...access }, on);
+  signaling.start();
+  started.push(signaling);
+  return { signaling, on, ticket };
+}
+
+/** The socket of attempt number `index`, once it is made. */
+async function socket(index: number): Promise<FakeSocket> {
+  await vi.advanceTimersByTimeAsync(0);
+  const found = FakeSocket.all[index];
+  if (!found) throw new Error(`there is no socket ${index}`);
+  return found;
+}
+
+async function joined() {
+  const parts = start();
+  const first = await socket(0);
+  first.open();
+  first.say(welcome());
+  return { ...parts, first };
+}
+
+const hello = (from: FakeSocket) => from.sent[0] as Message<"room.hello">;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.stubGlobal("WebSocket", FakeSocket);
+  FakeSocket.all = [];
+  started = [];
+});
+afterEach(() => {
+  for (const signaling of started) signaling.close();
+  expect(vi.getTimerCount()).toBe(0);
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+describe("joining", () => {
+  test("says hello first, and is joined with the welcome", async () => {
+    const { signaling, on, first } = await joined();
+    expect(first.sent).toEqual([{ type: "room.hello", version: 1, kind: "browser", owners: ["k1"] }]);
+    expect(signaling.state).toBe("joined");
+    expect(on.welcome).toHaveBeenCalledOnce();
+  });
+
+  test("buys a ticket where the cookie was refused, once", async () => {
+    const { signaling, on } = start();
+    (await socket(0)).open();
+    (await socket(0)).end(4401);
+    const second = await socket(1);
+    second.open();
+    expect(hello(second).ticket).toBe("ticket-1");
+    second.end(4401);
+    expect(signaling.state).toBe("closed");
+    expect(on.state).toHaveBeenLastCalledWith("closed", expect.objectContaining({ code: "unauthorized" }));
+  });
+
+  test("no ticket to be had is the end, with the reason", async () => {
+    const ticket = () => Promise.reject({ code: "unauthorized", message: "no" });
+    const { on } = start({ ticket });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(on.state).toHaveBeenLastCalledWith("closed", { code: "unauthorized", message: "no" });
+  });
+
+  test.each([4009, 4010, 4400, 4403, 4404, 4413, 4429])("close code %i is final", async (code) => {
+    const { signaling, first } = await joined();
+    first.end(code);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(signaling.state).toBe("closed");
+    expect(FakeSocket.all.length).toBe(1);
+  });
+
+  test("the server's own words are the reason, where it gave some", async () => {
+    const { on } = start();
+    const first = await socket(0);
+    first.open();
+    first.say({ type: "error", code: "room-full", message: "64 are here already" });
+    first.end(4429);
+    expect(on.state).toHaveBeenLastCalledWith("closed", { code: "room-full", message: "64 are here already" });
+  });
+});
+
+describe("reconnecting", () => {
+  test("resumes with the token of the last welcome", async () => {
+    const { signaling, first } = await joined();
+    first.end(1006);
+    expect(signaling.state).toBe("reconnecting");
+    await vi.advanceTimersByTimeAsync(250);
+    const second = await socket(1);
+    second.open();
+    expect(hello(second)).toMatchObject({ resume: "token-1", owners: ["k1"] });
+    second.say(welcome("token-2"));
+    second.end(1006);
+    await vi.advanceTimersByTimeAsync(250);
+    (await socket(2)).open();
+    expect(hello(await socket(2)).resume).toBe("token-2");
+  });
+
+  test("says hello afresh, once, where the resume is refused", async () => {
+    const { signaling, first } = await joined();
+    first.end(1006);
+    await vi.advanceTimersByTimeAsync(250);
+    const second = await socket(1);
+    second.open();
+    second.say({ type: "error", code: "unauthorized", message: "expired" });
+    second.end(4401);
+    const third = await socket(2);
+    third.open();
+    expect(hello(third).resume).toBeUndefined();
+    third.say(welcome());
+    expect(signaling.state).toBe("joined");
+  });
+
+  test("keeps trying at intervals that grow to 5 s, and at once when the network is back", async () => {
+    const { signaling, first } = await joined();
+    first.end(1006);
+    for (let attempt = 1; attempt <= 8; attempt++) {
+      await vi.advanceTimersByTimeAsync(5_000);
+      (await socket(attempt)).end(1006);
+    }
+    const before = FakeSocket.all.length;
+    signaling.hurry();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(FakeSocket.all.length).toBe(before + 1);
+  });
+
+  test("what is sent meanwhile arrives afterwards, in order", async () => {
+    const { signaling, first } = await joined();
+    first.end(1006);
+    signaling.send({ type: "stream.subscribe", to: "b", stream: "s1" });
+    signaling.send({ type: "stream.subscribe", to: "b", stream: "s2" });
+    await vi.advanceTimersByTimeAsync(250);
+    const second = await socket(1);
+    second.open();
+    expect(second.sent.length).toBe(1);
+    second.say(welcome());
+    expect(second.sent.slice(1).map((message) => "stream" in message && message.stream)).toEqual(["s1", "s2"]);
+  });
+
+  test("a server that says nothing for 30 s is given up, without leaving the room", async () => {
+    const { signaling, first } = await joined();
+    await vi.advanceTimersByTimeAsync(29_000);
+    expect(first.sent.filter(({ type }) => type === "ping").length).toBe(2);
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(first.closedWith).toBe(4000); // 1000 would mean that this tab left
+    expect(["reconnecting", "joined"]).toContain(signaling.state);
+    expect(FakeSocket.all.length).toBeGreaterThan(1);
+  });
+
+  test("a welcome that does not come is waited for 10 s", async () => {
+    start();
+    (await socket(0)).open();
+    await vi.advanceTimersByTimeAsync(10_500);
+    expect(FakeSocket.all.length).toBe(2);
+  });
+});
+
+describe("talking", () => {
+  test("keeps below the server's rate, and loses nothing", async () => {
+    const { signaling, first } = await joined();
+    for (let i = 0; i < 200; i++) signaling.send({ type: "stream.subscribe", to: "b", stream: `s${i}` });
+    const sent = () => first.sent.filter(({ type }) => type === "stream.subscribe").length;
+    expect(sent()).toBeLessThanOrEqual(100);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(sent()).toBeLessThanOrEqual(150);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(sent()).toBe(200);
+  });
+
+  test("answers a ping with its id", async () => {
+    const { first } = await joined();
+    first.say({ type: "ping", id: "7" });
+    expect(first.sent.at(-1)).toEqual({ type: "pong", id: "7" });
+  });
+
+  test("a frame that it does not understand is ignored", async () => {
+    const { signaling, on, first } = await joined();
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    for (const data of ["{", '{"type": "room.explode"}', new ArrayBuffer(3)]) first.onmessage?.({ data });
+    expect(on.message).not.toHaveBeenCalled();
+    expect(signaling.state).toBe("joined");
+    expect(warn).toHaveBeenCalledTimes(2);
+  });
+
+  test("asks for ICE servers once for several connections", async () => {
+    const { signaling, first } = await joined();
+    const both = Promise.all([signaling.iceServers(), signaling.iceServers()]);
+    expect(first.sent.filter(({ type }) => type === "ice.request").length).toBe(1);
+    const servers = [{ urls: ["stun:stun.example.com"] }];
+    first.say({ type: "ice.servers", servers });
+    expect(await both).toEqual([servers, servers]);
+  });
+
+  test("goes on without ICE servers where there is no answer", async () => {
+    const { signaling } = await joined();
+    const servers = signaling.iceServers();
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(await servers).toEqual([]);
+  });
+
+  test("closing leaves the room at once and for good", async () => {
+    const { signaling, first } = await joined();
+    signaling.close();
+    expect(first.closedWith).toBe(1000);
+    signaling.send({ type: "ping" });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(FakeSocket.all.length).toBe(1);
+  });
+
+  test("closing while a ticket is awaited opens no socket", async () => {
+    const { signaling } = start();
+    signaling.close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(FakeSocket.all.length).toBe(0);
+  });
+});
+
+test("the backoff doubles up to its most, with a jitter of half of it", () => {
+  expect(backoff(0, 250, 5_000, () => 0)).toBe(125);
+  expect(backoff(0, 250, 5_000, () => 1)).toBe(250);
+  expect(backoff(3, 250, 5_000, () => 1)).toBe(2_000);
+  expect(backoff(1_000, 250, 5_000, () => 1)).toBe(5_000);
+});

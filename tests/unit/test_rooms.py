@@ -1,0 +1,491 @@
+"""The room state machine: each rule by itself, and all of them in random order against a model (test process)."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from forge_rtc_nb import protocol
+from forge_rtc_nb.errors import (
+    InvalidMessage,
+    InvalidRoomId,
+    NotInRoom,
+    PeerNotFound,
+    RoomExists,
+    RoomFull,
+    RoomNotFound,
+    RTCError,
+    Unauthorized,
+)
+from forge_rtc_nb.protocol import (
+    Error,
+    Hello,
+    Joined,
+    Left,
+    Message,
+    Negotiate,
+    Offer,
+    Participant,
+    SessionDescription,
+    Stream,
+    Subscribe,
+    Updated,
+)
+from forge_rtc_nb.rooms import Admission, Close, Entry, RoomLimits, Rooms, Send
+
+FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
+CAMERA = Stream(id="camera-1", name="Camera", kind="video", source="camera")
+
+
+class World:
+    """Rooms with a clock that only moves when told, and everything that was sent, by connection."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.now = 100.0
+        self.rooms = Rooms(RoomLimits(**limits), clock=lambda: self.now, wall=lambda: 1e9 + self.now)
+        self.sent: dict[int, list[Message]] = {}
+        self.closed: dict[int, int] = {}
+
+    def join(self, number: int, room: str = "r", **entry: Any) -> Admission:
+        defaults = {"participant_id": f"p{number}", "kind": "browser", "user": f"u{number}", "name": f"n{number}"}
+        admission = self.rooms.join(room, Entry(**{**defaults, "may_create": True, **entry}), number)
+        self.sent[number] = []
+        self.act(admission.actions)
+        return admission
+
+    def act(self, actions: Any) -> None:
+        for action in actions:
+            if isinstance(action, Close):
+                self.closed[action.connection] = action.code
+                continue
+            assert isinstance(action, Send)
+            for connection in action.to:
+                self.sent[connection].append(action.message)
+
+    def receive(self, number: int, message: Message) -> None:
+        self.act(self.rooms.receive(number, message))
+
+    def drop(self, number: int, *, left: bool = False) -> None:
+        self.act(self.rooms.disconnect(number, left=left))
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.act(self.rooms.expire())
+
+    def peers(self, room: str = "r") -> list[Participant]:
+        return self.rooms.get(room).peers
+
+
+def test_who_joins_hears_of_those_there_and_they_of_it() -> None:
+    world = World()
+    assert world.join(1).others == []
+    admission = world.join(2, name="n1")
+    assert [peer.id for peer in admission.others] == ["p1"]
+    assert world.sent == {1: [Joined(participant=admission.participant)], 2: []}
+    assert admission.participant.name == "n1 (2)"
+    assert world.join(3, name="n1").participant.name == "n1 (3)"
+
+
+def test_a_long_name_stays_within_its_limit_when_it_is_numbered() -> None:
+    world = World()
+    world.join(1, name="x" * 64)
+    name = world.join(2, name="x" * 64).participant.name
+    assert len(name) == 64
+    assert name.endswith("x (2)")
+
+
+def test_a_routed_message_reaches_its_target_only_and_names_its_sender() -> None:
+    world = World()
+    for number in (1, 2, 3):
+        world.join(number)
+    world.sent = {1: [], 2: [], 3: []}
+    world.receive(1, Subscribe(to="p2", stream="camera-1", from_="p3"))
+    assert world.sent == {1: [], 2: [Subscribe(to="p2", stream="camera-1", from_="p1")], 3: []}
+
+
+@pytest.mark.parametrize("target", ["p1", "p3", "nobody"])
+def test_a_message_to_nobody_here_is_an_error(target: str) -> None:
+    world = World()
+    world.join(1)
+    world.join(2)
+    world.join(3, room="elsewhere")
+    with pytest.raises(PeerNotFound):
+        world.receive(1, Negotiate(to=target))
+    assert world.sent[2] == world.sent[3] == []
+
+
+def test_stream_names_are_cleaned_wherever_they_pass() -> None:
+    world = World()
+    world.join(1)
+    world.join(2)
+    nasty = Stream(id="s", name="\u202e\x00evil", kind="video", source="screen", mid="0")
+    world.receive(1, Updated(streams=[nasty]))
+    world.receive(1, Offer(to="p2", sdp=SessionDescription(type="offer", sdp="v=0"), streams=[nasty]))
+    told, offer = world.sent[2][-2:]
+    assert isinstance(told, Updated)
+    assert told.participant is not None
+    assert (told.participant.streams[0].name, told.participant.streams[0].mid) == ("evil", None)
+    assert isinstance(offer, Offer)
+    assert (offer.streams[0].name, offer.streams[0].mid) == ("evil", "0")
+
+
+def test_a_stream_is_stamped_when_it_is_first_heard_of() -> None:
+    world = World()
+    world.join(1)
+    world.receive(1, Updated(streams=[CAMERA]))
+    first = world.peers()[0].streams[0].started
+    assert first == 1e9 + world.now
+    world.wait(5)
+    other = msgspec.structs.replace(CAMERA, id="camera-2")
+    world.receive(1, Updated(streams=[msgspec.structs.replace(CAMERA, muted=True, started=7.0), other]))
+    assert [stream.started for stream in world.peers()[0].streams] == [first, 1e9 + world.now]
+
+
+def test_an_update_that_changes_nothing_is_told_to_nobody() -> None:
+    world = World()
+    world.join(1, streams=(CAMERA,), owners=("k",))
+    world.join(2)
+    world.receive(1, Updated(streams=[CAMERA], owners=["k"]))
+    world.receive(1, Updated())
+    assert world.sent[2] == []
+
+
+def test_two_streams_of_one_id_are_refused() -> None:
+    world = World()
+    world.join(1)
+    with pytest.raises(InvalidMessage):
+        world.receive(1, Updated(streams=[CAMERA, CAMERA]))
+    with pytest.raises(InvalidMessage):
+        world.join(2, streams=(CAMERA, CAMERA))
+    assert [peer.id for peer in world.peers()] == ["p1"]
+
+
+def test_a_second_hello_is_refused() -> None:
+    world = World()
+    world.join(1)
+    with pytest.raises(InvalidMessage, match="only once"):
+        world.receive(1, Hello(version=1, kind="browser"))
+
+
+def test_an_unknown_connection_is_in_no_room() -> None:
+    with pytest.raises(NotInRoom):
+        World().receive(1, Updated())
+
+
+def test_leaving_is_told_at_once() -> None:
+    world = World()
+    world.join(1)
+    world.join(2)
+    world.drop(1, left=True)
+    assert world.sent[2] == [Left(participant_id="p1", reason="left")]
+    world.drop(1)
+    assert len(world.sent[2]) == 1
+
+
+def test_a_broken_connection_is_resumed_and_what_came_meanwhile_is_delivered() -> None:
+    world = World()
+    before = world.join(1, streams=(CAMERA,)).participant
+    world.join(2)
+    world.drop(1)
+    assert world.peers()[0].state == "reconnecting"
+    world.receive(2, Negotiate(to="p1", epoch=1))
+    world.receive(2, Negotiate(to="p1", epoch=2))
+    world.wait(29)
+    admission = world.join(11, participant_id="p1", user="u1", streams=(CAMERA,))
+    assert admission.resumed
+    assert admission.participant == before
+    assert [message.epoch for message in world.sent[11]] == [1, 2]
+    assert [type(message) for message in world.sent[2]] == [Updated, Updated]
+    world.wait(60)
+    assert [peer.id for peer in world.peers()] == ["p1", "p2"]
+
+
+def test_a_broken_connection_that_stays_away_is_told_as_expired() -> None:
+    world = World()
+    world.join(1)
+    world.join(2)
+    world.drop(1)
+    world.wait(29.9)
+    assert len(world.peers()) == 2
+    world.wait(0.2)
+    assert world.sent[2][-1] == Left(participant_id="p1", reason="expired")
+    assert not world.join(11, participant_id="p1", user="u1").resumed
+
+
+def test_without_resume_a_broken_connection_has_left() -> None:
+    world = World(resume_seconds=0)
+    world.join(1)
+    world.join(2)
+    world.drop(1)
+    assert world.sent[2] == [Left(participant_id="p1", reason="expired")]
+
+
+def test_a_resume_replaces_a_connection_that_is_still_open_and_nobody_hears_of_it() -> None:
+    world = World()
+    world.join(1)
+    world.join(2)
+    assert world.join(11, participant_id="p1", user="u1").resumed
+    assert world.closed == {1: protocol.CLOSE_REPLACED}
+    assert world.sent[2] == []
+    world.drop(1)
+    assert world.sent[2] == []
+    world.receive(2, Negotiate(to="p1"))
+    assert len(world.sent[11]) == 1
+
+
+def test_a_participant_id_of_somebody_else_is_refused() -> None:
+    world = World()
+    world.join(1)
+    for other in ({"user": "eve"}, {"user": "u1", "kind": "kernel"}):
+        with pytest.raises(Unauthorized):
+            world.join(11, participant_id="p1", **other)
+
+
+def test_what_waits_for_a_reconnecting_participant_is_bounded() -> None:
+    world = World(buffer_bytes=2000)
+    world.join(1)
+    world.join(2)
+    world.drop(1)
+    offer = Offer(to="p1", id="big", sdp=SessionDescription(type="offer", sdp="v=0" + "x" * 900))
+    for _ in range(3):
+        world.receive(2, offer)
+    refusal = world.sent[2][-1]
+    assert isinstance(refusal, Error)
+    assert (refusal.code, refusal.reply_to) == ("slow-reader", "big")
+    world.join(11, participant_id="p1", user="u1")
+    assert len(world.sent[11]) == 2
+
+
+def test_a_message_that_its_sender_makes_too_long_is_refused() -> None:
+    world = World()
+    world.join(1, participant_id="p" * 64)
+    world.join(2)
+    frame = '{"type":"webrtc.offer","to":"p2","sdp":{"type":"offer","sdp":"v=0%s"}}'
+    fitting = protocol.decode_client(frame % ("x" * (protocol.MAX_MESSAGE - len(frame) + 2)))
+    with pytest.raises(InvalidMessage):
+        world.receive(1, fitting)
+
+
+def test_room_ids_are_checked() -> None:
+    world = World()
+    for attempt in (lambda: world.join(1, room="a b"), lambda: world.rooms.create("")):
+        with pytest.raises(InvalidRoomId):
+            attempt()
+
+
+def test_who_may_not_create_finds_no_room() -> None:
+    world = World()
+    with pytest.raises(RoomNotFound):
+        world.join(1, may_create=False)
+    world.rooms.create("r")
+    world.join(1, may_create=False)
+    with pytest.raises(RoomNotFound):
+        world.rooms.get("other")
+
+
+def test_limits_of_rooms_participants_and_users() -> None:
+    world = World(rooms=2, participants=2, per_user=2)
+    world.rooms.create("small", max_participants=1)
+    world.join(1, user="ann")
+    with pytest.raises(RoomFull, match="max_rooms"):
+        world.join(2, room="third")
+    world.join(2, user="ann")
+    with pytest.raises(RoomFull, match="max_connections_per_user"):
+        world.join(3, room="small", user="ann")
+    with pytest.raises(RoomFull, match="2 participants"):
+        world.join(3, user="bob")
+    world.join(4, room="small", user="bob")
+    with pytest.raises(RoomFull, match="1 participants"):
+        world.join(5, room="small", user="eve")
+    world.drop(1, left=True)
+    world.join(6, user="ann")
+
+
+def test_a_refused_join_leaves_no_room_behind() -> None:
+    world = World(per_user=1)
+    world.join(1, user="ann")
+    with pytest.raises(RoomFull):
+        world.join(2, room="other", user="ann")
+    assert [room.id for room in world.rooms.all()] == ["r"]
+
+
+def test_an_empty_room_ends_after_its_time() -> None:
+    world = World()
+    world.rooms.create("new")
+    world.rooms.create("kept", lifetime=math.inf)
+    world.rooms.create("brief", lifetime=1)
+    world.join(1)
+    world.wait(2)
+    assert [room.id for room in world.rooms.all()] == ["new", "kept", "r"]
+    world.wait(59)
+    world.drop(1, left=True)
+    assert [room.id for room in world.rooms.all()] == ["kept", "r"]
+    world.wait(59)
+    assert len(world.rooms.all()) == 2
+    world.wait(1.1)
+    assert [room.id for room in world.rooms.all()] == ["kept"]
+    assert world.rooms.next_deadline() is None
+
+
+def test_a_deleted_room_closes_everybody() -> None:
+    world = World()
+    for number in (1, 2, 3):
+        world.join(number)
+    world.drop(3)
+    world.act(world.rooms.delete("r"))
+    assert world.closed == {1: protocol.CLOSE_ROOM_DELETED, 2: protocol.CLOSE_ROOM_DELETED}
+    assert world.rooms.participants == 0
+    world.drop(1)
+    with pytest.raises(RoomNotFound):
+        world.rooms.delete("r")
+    assert not world.join(13, participant_id="p3", user="u3").resumed
+
+
+def test_a_room_exists_once() -> None:
+    world = World()
+    room = world.rooms.create("r")
+    with pytest.raises(RoomExists):
+        world.rooms.create("r")
+    assert repr(room) == "<Room 'r': 0 participants>"
+
+
+class RandomRooms(RuleBasedStateMachine):
+    """Clients that keep their own roster from what they are told; it must always be the server's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(rooms=3, participants=4, per_user=3, resume_seconds=30, empty_seconds=60, buffer_bytes=300)
+        self.next_connection = 0
+        self.rosters: dict[int, dict[str, Participant]] = {}
+        self.me: dict[int, tuple[str, str]] = {}
+        """connection -> (room, participant)"""
+        self.users: dict[str, str] = {}
+
+    def carry_out(self, actions: list[Any]) -> None:
+        for action in actions:
+            if isinstance(action, Close):
+                del self.rosters[action.connection], self.me[action.connection]
+                continue
+            for connection in action.to:
+                self.hear(connection, action.message)
+
+    def hear(self, connection: int, message: Message) -> None:
+        roster = self.rosters[connection]
+        if isinstance(message, Joined):
+            assert message.participant.id not in roster
+            roster[message.participant.id] = message.participant
+        elif isinstance(message, Left):
+            del roster[message.participant_id]
+        elif isinstance(message, Updated):
+            assert message.participant is not None
+            assert message.participant.id in roster
+            roster[message.participant.id] = message.participant
+        elif not isinstance(message, Error):
+            assert message.routed
+            assert message.to == self.me[connection][1]
+            assert message.from_ in roster
+
+    @rule(room=st.sampled_from("abcd"), user=st.sampled_from("xyz"), name=st.sampled_from(["n", "n (2)", "m" * 64]))
+    def join(self, room: str, user: str, name: str) -> None:
+        self.enter(room, f"{self.next_connection:016x}", user, name)
+
+    @precondition(lambda self: self.users)
+    @rule(data=st.data(), room=st.sampled_from("abcd"))
+    def come_back(self, data: st.DataObject, room: str) -> None:
+        participant = data.draw(st.sampled_from(sorted(self.users)))
+        if any(participant == mine and room != where for where, mine in self.me.values()):
+            return  # a token is bound to its room
+        if any(peer.id == participant and other.id != room for other in self.world.rooms.all() for peer in other.peers):
+            return
+        self.enter(room, participant, self.users[participant], "n")
+
+    def enter(self, room: str, participant: str, user: str, name: str) -> None:
+        connection = self.next_connection = self.next_connection + 1
+        entry = Entry(participant, "browser", user, name, streams=(CAMERA,), may_create=True)
+        try:
+            admission = self.world.rooms.join(room, entry, connection)
+        except RoomFull:
+            return
+        self.users[participant] = user
+        self.me[connection] = (room, participant)
+        self.rosters[connection] = {peer.id: peer for peer in admission.others}
+        self.carry_out(admission.actions)
+
+    @precondition(lambda self: self.me)
+    @rule(data=st.data(), left=st.booleans())
+    def disconnect(self, data: st.DataObject, left: bool) -> None:
+        connection = data.draw(st.sampled_from(sorted(self.me)))
+        del self.me[connection], self.rosters[connection]
+        self.carry_out(self.world.rooms.disconnect(connection, left=left))
+
+    @precondition(lambda self: self.me)
+    @rule(data=st.data(), padding=st.sampled_from(["", "x" * 200]))
+    def send(self, data: st.DataObject, padding: str) -> None:
+        connection = data.draw(st.sampled_from(sorted(self.me)))
+        target = data.draw(st.sampled_from(sorted(self.users)))
+        message = Negotiate(to=target, id=padding or None)
+        try:
+            self.carry_out(self.world.rooms.receive(connection, message))
+        except PeerNotFound:
+            assert target not in self.rosters[connection]
+        else:
+            assert target in self.rosters[connection]
+
+    @precondition(lambda self: self.me)
+    @rule(data=st.data(), streams=st.lists(st.sampled_from("abc"), unique=True))
+    def update(self, data: st.DataObject, streams: list[str]) -> None:
+        connection = data.draw(st.sampled_from(sorted(self.me)))
+        listed = [msgspec.structs.replace(CAMERA, id=stream) for stream in streams]
+        self.carry_out(self.world.rooms.receive(connection, Updated(streams=listed)))
+
+    @rule(seconds=st.sampled_from([1, 29, 31, 61]))
+    def wait(self, seconds: float) -> None:
+        self.world.now += seconds
+        self.carry_out(self.world.rooms.expire())
+        deadline = self.world.rooms.next_deadline()
+        assert deadline is None or deadline > self.world.now
+
+    @rule(room=st.sampled_from("abcd"))
+    def delete(self, room: str) -> None:
+        try:
+            self.carry_out(self.world.rooms.delete(room))
+        except RTCError as error:
+            assert isinstance(error, RoomNotFound)
+
+    @invariant()
+    def rosters_are_the_servers(self) -> None:
+        for connection, (room, participant) in self.me.items():
+            peers = {peer.id: peer for peer in self.world.peers(room)}
+            assert peers.pop(participant).state == "connected"
+            assert self.rosters[connection] == peers
+
+    @invariant()
+    def limits_hold(self) -> None:
+        rooms = self.world.rooms.all()
+        assert len(rooms) <= 3
+        everybody = [peer for room in rooms for peer in room.peers]
+        assert len(everybody) == self.world.rooms.participants
+        assert all(len(room.peers) <= 4 for room in rooms)
+        assert all(sum(peer.user == user for peer in everybody) <= 3 for user in "xyz")
+        for room in rooms:
+            names = [peer.name for peer in room.peers]
+            assert len(names) == len(set(names))
+            assert all(len(name) <= 64 for name in names)
+
+    @invariant()
+    def whoever_is_connected_has_a_connection(self) -> None:
+        seated = {participant for _, participant in self.me.values()}
+        for room in self.world.rooms.all():
+            for peer in room.peers:
+                assert (peer.id in seated) == (peer.state == "connected")
+
+
+TestRandomRooms = RandomRooms.TestCase
+TestRandomRooms.settings = settings(max_examples=int(60 * FUZZ), stateful_step_count=40, deadline=None)
