@@ -23,17 +23,22 @@ const FLAGS = [
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "node", environment: "node", include: ["tests/node/**/*.test.ts"] } },
+      {
+        test: { name: "node", restoreMocks: true, environment: "node", include: ["tests/node/**/*.test.ts"] },
+      },
       {
         test: {
           name: "chromium",
+          restoreMocks: true,
           include: ["tests/chromium/**/*.test.ts"],
           browser: {
             enabled: true,
             headless: true,
             screenshotFailures: false,
             api: { host: "127.0.0.1" },
-            provider: playwright({ launchOptions: { args: FLAGS, ...(executablePath ? { executablePath } : {}) } }),
+            provider: playwright({
+              launchOptions: { args: FLAGS, ...(executablePath ? { executablePath } : {}) },
+            }),
             instances: [{ browser: "chromium" }],
           },
         },

@@ -15,15 +15,22 @@ from websockets.sync.client import ClientConnection, connect
 class RemoteKernel:
     """Starts a kernel below ``url`` and runs code in it; a context manager, at whose end the kernel is shut down."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, attach_to: str | None = None) -> None:
         self._url = url
         self._headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
         self._socket: ClientConnection | None = None
         self._stack = ExitStack()
-        self.id = ""
+        self._attached = attach_to is not None
+        self.id = attach_to or ""
+
+    @classmethod
+    def attach(cls, url: str, token: str, kernel_id: str) -> Self:
+        """A kernel that runs already; it goes on after the context."""
+        return cls(url, token, kernel_id)
 
     def __enter__(self) -> Self:
-        self.id = self._request("POST", "api/kernels", {"name": "python3"})["id"]
+        if not self._attached:
+            self.id = self._request("POST", "api/kernels", {"name": "python3"})["id"]
         # The server lists a kernel before it is ready; the socket holds the first messages back until it is.
         self._socket = self._stack.enter_context(
             connect(
@@ -39,7 +46,12 @@ class RemoteKernel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-        self._request("DELETE", f"api/kernels/{self.id}")
+        if not self._attached:
+            self._request("DELETE", f"api/kernels/{self.id}")
+
+    def evaluate(self, expression: str, timeout: float = 60) -> Any:
+        """Value of an expression, through JSON."""
+        return json.loads(self.run(f"import json; print(json.dumps({expression}))", timeout))
 
     def run(self, code: str, timeout: float = 60) -> str:
         """What the code printed; `AssertionError` with the kernel's traceback where it raised."""

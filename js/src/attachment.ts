@@ -157,6 +157,7 @@ export function roomState(
 }
 
 function asFailure(error: unknown): Failure {
-  if (typeof error === "object" && error !== null && "code" in error && "message" in error) return error as Failure;
+  if (typeof error === "object" && error !== null && "code" in error && "message" in error)
+    return error as Failure;
   return { code: "signaling", message: String(error) };
 }

@@ -53,7 +53,9 @@ export class KernelLink {
 
   /** A ticket of the kernel's server; waits as long as the kernel is busy. */
   askTicket(): Promise<Required<Ticket>> {
-    const answer = new Promise<Required<Ticket>>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    const answer = new Promise<Required<Ticket>>((resolve, reject) =>
+      this.#waiting.push({ resolve, reject }),
+    );
     if (!this.send({ type: "ticket.request" })) {
       this.#settle(({ reject }) => reject(failure("no-kernel", "The kernel of this widget is gone.")));
     }

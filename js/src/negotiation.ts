@@ -117,7 +117,8 @@ export class Negotiation {
         this.#send({ type: "stream.subscribe", stream: input.stream });
         break;
       case "unwanted":
-        if (this.#wanted.delete(input.stream)) this.#send({ type: "stream.unsubscribe", stream: input.stream });
+        if (this.#wanted.delete(input.stream))
+          this.#send({ type: "stream.unsubscribe", stream: input.stream });
         break;
       case "message":
         this.#receive(input.message);

@@ -134,7 +134,7 @@ export class Peer {
         this.#input({ is: "open", epoch });
       },
       dead: (why) => {
-        console.warn(`forge_rtc_nb: connection to ${this.#options.id} ended: ${why}`);
+        console.debug(`forge_rtc_nb: connection to ${this.#options.id} ended: ${why}`);
         this.#input({ is: "dead", epoch });
       },
       track: received,

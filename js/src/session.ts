@@ -181,8 +181,10 @@ export class Session extends EventTarget {
   /** Tell what changed between the hello and its answer. */
   #catchUp(me: Participant): void {
     const told = (me.streams ?? []).map(({ id }) => id).join();
-    if (this.media.streams.map(({ id }) => id).join() !== told) this.#announce({ streams: this.media.streams });
-    if (this.lifetime.owners.join() !== (me.owners ?? []).join()) this.#announce({ owners: this.lifetime.owners });
+    if (this.media.streams.map(({ id }) => id).join() !== told)
+      this.#announce({ streams: this.media.streams });
+    if (this.lifetime.owners.join() !== (me.owners ?? []).join())
+      this.#announce({ owners: this.lifetime.owners });
   }
 
   #receive(message: ServerMessage): void {
@@ -323,7 +325,8 @@ export class Session extends EventTarget {
     this.#peers.get(id)?.close();
     this.#peers.delete(id);
     this.#ear.delete(id);
-    for (const arrived of this.#arrived.keys()) if (arrived.startsWith(`${id}/`)) this.#arrived.delete(arrived);
+    for (const arrived of this.#arrived.keys())
+      if (arrived.startsWith(`${id}/`)) this.#arrived.delete(arrived);
     this.#tuneIn();
     this.#changed();
   }

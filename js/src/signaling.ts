@@ -209,7 +209,7 @@ export class Signaling {
     const socket = this.#socket;
     this.#after(PING_EVERY, () => {
       if (!socket || this.#socket !== socket) return;
-      if (Date.now() - this.#heard > DEAD_AFTER) {
+      if (Date.now() - this.#heard >= DEAD_AFTER) {
         this.#abandon();
       } else {
         this.#write({ type: "ping" });

@@ -10,10 +10,9 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench.imports import measure
+from tests.bench.imports import ALL_NAMES, EXTENSION, IMPORT, measure
 
 OUTPUT = Path("build/bench.json")
-MEASURED_MODULES = ("forge_rtc_nb", "forge_rtc_nb.kernel.room", "forge_rtc_nb.widget")
 PACKAGES = ("forge_rtc_nb", "aiortc", "aioice", "av", "anywidget", "ipython", "jupyter_server", "msgspec", "numpy")
 
 
@@ -30,10 +29,11 @@ def machine() -> dict[str, object]:
 
 
 def main() -> None:
-    imports = [measure(module) for module in MEASURED_MODULES]
+    labels = {IMPORT: "import forge_rtc_nb", ALL_NAMES: "... and use of every name", EXTENSION: "%load_ext"}
+    imports = [measure(statement) for statement in labels]
     print("import, beyond numpy, anywidget and IPython [ms]      best  median   worst")
     for cost in imports:
-        print(f"  {cost.module:<48}{cost.best_ms:8.1f}{cost.median_ms:8.1f}{cost.worst_ms:8.1f}")
+        print(f"  {labels[cost.statement]:<48}{cost.best_ms:8.1f}{cost.median_ms:8.1f}{cost.worst_ms:8.1f}")
     result = {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine(),

@@ -222,7 +222,8 @@ def test_an_empty_room_ends(server: JupyterProcess, room: str) -> None:
 
 
 def test_participants_survive_a_restart_of_the_server(tmp_path: Path) -> None:
-    with make_server(tmp_path, "--ForgeRTC.max_connections_per_user=2") as restarted:
+    strict = "--ServerApp.allow_unauthenticated_access=False"
+    with make_server(tmp_path, "--ForgeRTC.max_connections_per_user=2", strict) as restarted:
         ann, bob = Client(restarted, "r"), Client(restarted, "r")
         one, two = ann.hello(name="Zoe"), bob.hello("kernel", name="Zoe")
         ticket = restarted.request("POST", "forge-rtc/api/tickets", {"room": "r", "kind": "browser"})["ticket"]

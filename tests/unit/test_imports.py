@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.bench.imports import measure
+from tests.bench.imports import ALL_NAMES, EXTENSION, IMPORT, measure
 
 NOT_IN_A_KERNEL = ("aiortc", "aioice", "av", "tornado.web", "jupyter_server")
 NOT_IN_A_SERVER = ("aiortc", "aioice", "av", "anywidget", "forge_rtc_nb.engine", "forge_rtc_nb.kernel")
@@ -34,7 +34,7 @@ def loaded(statement: str, unwanted: tuple[str, ...]) -> list[str]:
     "statement",
     [
         "import forge_rtc_nb",
-        "import forge_rtc_nb as rtc; rtc.join",
+        "import forge_rtc_nb as rtc; [getattr(rtc, name) for name in rtc.__all__]",
         "import forge_rtc_nb.kernel.room",
         "import forge_rtc_nb.widget",
         "import forge_rtc_nb.magics",
@@ -56,8 +56,11 @@ def test_the_control_for_the_tests_above_sees_what_is_loaded() -> None:
     assert loaded("import av", NOT_IN_A_KERNEL) == ["av"]
 
 
-def test_importing_takes_little_beyond_what_a_notebook_has_loaded(capsys: pytest.CaptureFixture[str]) -> None:
-    cost = measure(runs=5)
+@pytest.mark.parametrize("statement", [IMPORT, ALL_NAMES, EXTENSION], ids=["import", "every name used", "%load_ext"])
+def test_importing_takes_little_beyond_what_a_notebook_has_loaded(
+    statement: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cost = measure(statement, runs=5)
     with capsys.disabled():
-        print(f"\nimport forge_rtc_nb: {cost.best_ms:.1f} ms beyond numpy, anywidget and IPython (best of {cost.runs})")
+        print(f"\n{statement}: {cost.best_ms:.1f} ms beyond numpy, anywidget and IPython (best of {cost.runs})")
     assert cost.best_ms <= LIMIT_MS

@@ -53,7 +53,10 @@ export class PeopleList {
         : participant.state !== "reconnecting" && session?.peerState(participant.id) !== "reconnecting";
       this.#person(participant.id).update(participant, mine, here);
     }
-    arrange(this.root, all.map(({ id }) => this.#person(id).root));
+    arrange(
+      this.root,
+      all.map(({ id }) => this.#person(id).root),
+    );
   }
 
   #person(id: string): Person {

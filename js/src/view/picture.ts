@@ -10,7 +10,12 @@ export class Picture {
   constructor(tile: HTMLElement) {
     this.#tile = tile;
     // A stream's sound comes from the session, once a tab: the picture is silent.
-    this.video = element("video", "video", { muted: true, playsinline: true, autoplay: true, "aria-hidden": "true" });
+    this.video = element("video", "video", {
+      muted: true,
+      playsinline: true,
+      autoplay: true,
+      "aria-hidden": "true",
+    });
     this.video.muted = true;
     this.video.disablePictureInPicture = true;
     this.video.addEventListener("playing", () => this.#setLive(this.video.videoWidth > 0));

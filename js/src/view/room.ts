@@ -74,7 +74,14 @@ export class RoomView {
       this.#status,
     );
     const header = element("header", "header", {}, this.#room, status, this.#count);
-    const notices = element("div", "notices", { "aria-live": "polite" }, this.#detail, this.#rejoin, this.#hear);
+    const notices = element(
+      "div",
+      "notices",
+      { "aria-live": "polite" },
+      this.#detail,
+      this.#rejoin,
+      this.#hear,
+    );
     const body = element("div", "body", {}, this.#stage, this.#people.root);
     // Lumino's shortcuts would take Enter and the arrow keys away from the buttons and menus inside a cell.
     return element(
@@ -102,7 +109,8 @@ export class RoomView {
     const broken = state.name === "error";
     const trouble = failure ?? (session?.status === "error" ? session.failure : null);
     if (broken && trouble) this.#banner.update(failureWords(trouble), true);
-    else if (broken) this.#banner.update({ what: state.detail, advice: "Run the cell with join again." }, false);
+    else if (broken)
+      this.#banner.update({ what: state.detail, advice: "Run the cell with join again." }, false);
     else this.#banner.update(session?.problem ?? null, false);
   }
 

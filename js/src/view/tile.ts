@@ -93,7 +93,8 @@ export class RemoteTile {
     setAttribute(this.root, "data-stream", stream?.id ?? null);
     this.#frame.picture.show(stream ? this.#session.arrived(participant.id, stream.id) : null);
     const microphone = participant.streams?.some(({ kind }) => kind === "audio") ?? false;
-    const named = stream && stream.source !== "camera" ? `${participant.name}: ${stream.name}` : participant.name;
+    const named =
+      stream && stream.source !== "camera" ? `${participant.name}: ${stream.name}` : participant.name;
     this.#frame.update(named, initials(participant.name), this.#note(), this.#isPerson ? microphone : null);
     this.#updateListen(microphone);
   }
@@ -106,7 +107,9 @@ export class RemoteTile {
   }
 
   get #isPerson(): boolean {
-    return this.#participant.kind === "browser" && (this.#stream === null || this.#stream.source === "camera");
+    return (
+      this.#participant.kind === "browser" && (this.#stream === null || this.#stream.source === "camera")
+    );
   }
 
   /** Shown until there is a picture, and over the last one while the connection is made anew (`data-stalled`). */

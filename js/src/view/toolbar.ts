@@ -26,7 +26,13 @@ class DeviceControl {
     this.#menu.addEventListener("change", () => {
       void this.#session?.media.choose(source, this.#menu.value);
     });
-    this.root = element("div", "control", { role: "group", "aria-label": `${label} settings` }, this.#button, this.#menu);
+    this.root = element(
+      "div",
+      "control",
+      { role: "group", "aria-label": `${label} settings` },
+      this.#button,
+      this.#menu,
+    );
   }
 
   update(session: Session | null): void {
@@ -64,7 +70,8 @@ class DeviceControl {
       this.#menu.replaceChildren(...choices.map(({ value, text }) => new Option(text, value)));
     }
     const device = session?.media.device(this.#source) ?? "";
-    if (choices.some(({ value }) => value === device) && this.#menu.value !== device) this.#menu.value = device;
+    if (choices.some(({ value }) => value === device) && this.#menu.value !== device)
+      this.#menu.value = device;
   }
 }
 

@@ -152,7 +152,10 @@ describe("one side sends", () => {
     a.input(subscribe(camera2));
     a.settle();
     const [offer] = a.take();
-    const streams = [{ ...camera2, mid: "0" }, { ...microphone, mid: "1" }];
+    const streams = [
+      { ...camera2, mid: "0" },
+      { ...microphone, mid: "1" },
+    ];
     expect(offer).toMatchObject({ type: "webrtc.offer", streams });
     expect(a.did("add")).toBe(2);
   });
@@ -376,7 +379,8 @@ describe("any order of events", () => {
   function finish(sides: [Side, Side], queues: [RoutedMessage[], RoutedMessage[]]): void {
     for (const side of sides) side.input(subscribe(camera)); // both have something to send in the end
     for (const which of [0, 1] as const) {
-      for (const message of queues[which]) sides[1 - which]?.input({ is: "message", message: message as PairMessage });
+      for (const message of queues[which])
+        sides[1 - which]?.input({ is: "message", message: message as PairMessage });
     }
     for (const side of sides) side.input({ is: "retry" });
     converge(...sides);

@@ -54,12 +54,17 @@ test("a frame over the limit is refused before it is parsed", () => {
 });
 
 test("an error names the field that is wrong", () => {
-  const frame = JSON.stringify({ type: "room.joined", participant: { id: "a", name: 3, kind: "browser", user: "u" } });
+  const frame = JSON.stringify({
+    type: "room.joined",
+    participant: { id: "a", name: 3, kind: "browser", user: "u" },
+  });
   expect(() => decodeServer(frame)).toThrow(/participant\.name/);
 });
 
 test("a field called like a property of every object is not taken for one of ours", () => {
-  expect(decodeServer('{"type": "ping", "constructor": 1, "__proto__": {"id": "x"}}')).toEqual({ type: "ping" });
+  expect(decodeServer('{"type": "ping", "constructor": 1, "__proto__": {"id": "x"}}')).toEqual({
+    type: "ping",
+  });
 });
 
 test("only a slow reader may come back by itself", () => {

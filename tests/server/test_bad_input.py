@@ -1,0 +1,284 @@
+"""Bad input and abuse against a real server: whoever does it gets errors, everybody else notices nothing (test process)."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
+
+from forge_rtc_nb import protocol
+from tests.server.client import SDP, WAIT, Client
+from tests.server.conftest import make_server
+from tests.support import JupyterProcess
+from tests.unit.test_protocol import INVALID, JSON_VALUES, VALID
+
+FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
+FUZZED = settings(
+    max_examples=int(60 * FUZZ), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+SENDABLE = [
+    case["message"]
+    for _, case in VALID
+    if case["from"] == "client" and case["message"]["type"] not in ("room.hello", "room.updated")
+]
+NASTY = ["<img src=x onerror=alert(1)>", "\u202eevil", "a\x00b\x1b[2J", "\u2028\u2029", "🙂" * 300, "\ufeff", "‮" * 70]
+
+
+class Witnesses:
+    """Two innocent participants; `unharmed` says that they heard of nothing and still hear each other."""
+
+    def __init__(self, server: JupyterProcess, room: str) -> None:
+        self.room = room
+        self.ann, self.bob = Client(server, room), Client(server, room)
+        self.ann_id = self.ann.hello(name="Ann")["participant"]["id"]
+        self.bob_id = self.bob.hello(name="Bob")["participant"]["id"]
+        self.ann.wait_for("room.joined")
+
+    def unharmed(self, allowed: tuple[str, ...] = ()) -> None:
+        heard = [*self.ann.sync(), *self.bob.sync()]
+        assert [message for message in heard if message["type"] not in allowed] == []
+        self.ann.send("stream.subscribe", to=self.bob_id, stream="s")
+        assert self.bob.receive() == {
+            "type": "stream.subscribe",
+            "to": self.bob_id,
+            "from": self.ann_id,
+            "stream": "s",
+        }
+
+    def close(self) -> None:
+        self.ann.ws.close()
+        self.bob.ws.close()
+
+
+@pytest.fixture
+def witnesses(server: JupyterProcess, room: str) -> Iterator[Witnesses]:
+    there = Witnesses(server, room)
+    yield there
+    there.close()
+
+
+@pytest.fixture
+def eve(server: JupyterProcess, witnesses: Witnesses) -> Iterator[Client]:
+    """Somebody in the same room who sends bad input."""
+    with Client(server, witnesses.room) as client:
+        client.hello(name="Eve")
+        witnesses.ann.wait_for("room.joined")
+        witnesses.bob.wait_for("room.joined")
+        yield client
+
+
+def rejoin(server: JupyterProcess, witnesses: Witnesses) -> Client:
+    client = Client(server, witnesses.room)
+    client.hello()
+    return client
+
+
+@pytest.mark.parametrize("case", [case for _, case in INVALID if case["from"] == "client"], ids=lambda c: c["frame"][:40])
+def test_each_invalid_vector_gets_its_error_and_harms_nobody(
+    witnesses: Witnesses, eve: Client, case: dict[str, Any]
+) -> None:
+    eve.ws.send(case["frame"])
+    answer = eve.receive()
+    assert answer["type"] == "error"
+    assert answer["code"] in (case["code"], "unknown-type")
+    witnesses.unharmed()
+
+
+def test_arbitrary_frames_harm_nobody(server: JupyterProcess, witnesses: Witnesses) -> None:
+    clients = [rejoin(server, witnesses)]
+    witnesses.ann.wait_for("room.joined")
+    witnesses.bob.wait_for("room.joined")
+
+    @FUZZED
+    @given(st.lists(st.text() | st.binary() | JSON_VALUES.map(json.dumps), min_size=1, max_size=8))
+    def run(frames: list[str | bytes]) -> None:
+        try:
+            for frame in frames:
+                clients[-1].ws.send(frame)
+            answers = clients[-1].sync()
+            assert all(answer["type"] == "error" for answer in answers)
+        except ConnectionClosed as closed:
+            assert closed.rcvd is not None
+            assert closed.rcvd.code == protocol.CLOSE_ABUSE
+            clients.append(rejoin(server, witnesses))
+        witnesses.unharmed(allowed=("room.joined", "room.updated", "room.left"))
+
+    run()
+    for client in clients:
+        client.ws.close()
+
+
+def test_mutated_messages_in_any_order_harm_nobody(server: JupyterProcess, witnesses: Witnesses) -> None:
+    clients = [rejoin(server, witnesses)]
+    witnesses.ann.wait_for("room.joined")
+    witnesses.bob.wait_for("room.joined")
+    targets = st.sampled_from([witnesses.ann_id, "nobody", "", None, 7])
+
+    def mutated(message: dict[str, Any], key: str, value: Any, target: Any) -> str:
+        changed = {**message, "to": target}
+        changed[key] = value
+        return json.dumps(changed)
+
+    messages = st.builds(
+        mutated,
+        st.sampled_from(SENDABLE),
+        st.sampled_from(["type", "from", "epoch", "id", "sdp", "candidate", "streams", "restart", "x"]),
+        JSON_VALUES | st.sampled_from(NASTY),
+        targets,
+    )
+
+    @FUZZED
+    @given(st.lists(messages, min_size=1, max_size=8))
+    def run(frames: list[str]) -> None:
+        try:
+            for frame in frames:
+                clients[-1].ws.send(frame)
+            answers = clients[-1].sync()
+            assert {answer["type"] for answer in answers} <= {"error", "pong", "ice.servers"}
+        except ConnectionClosed as closed:
+            assert closed.rcvd is not None
+            assert closed.rcvd.code == protocol.CLOSE_ABUSE
+            clients.append(rejoin(server, witnesses))
+        # What is valid and addressed to Ann reaches her, as the sender's; every frame she gets is a valid one.
+        for message in witnesses.ann.sync():
+            protocol.decode_server(json.dumps(message))
+            assert message["type"] in ("room.joined", "room.updated", "room.left") or message["to"] == witnesses.ann_id
+            assert message.get("from") not in (witnesses.ann_id, witnesses.bob_id)
+        witnesses.unharmed(allowed=("room.joined", "room.updated", "room.left"))
+
+    run()
+    for client in clients:
+        client.ws.close()
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_names_reach_the_others_clean_and_as_text(server: JupyterProcess, witnesses: Witnesses, name: str) -> None:
+    with Client(server, witnesses.room) as eve:
+        stream = {"id": "s", "name": name[:64], "kind": "video", "source": "camera"}
+        eve.hello(name=name[:256], streams=[stream])
+        participant = witnesses.ann.wait_for("room.joined")["participant"]
+        for told in (participant["name"], participant["streams"][0]["name"]):
+            assert told == protocol.clean_name(told, "")
+            assert told
+
+
+def test_an_sdp_over_its_limits_is_refused(witnesses: Witnesses, eve: Client) -> None:
+    media = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n"
+    bad = [SDP + media * 33, SDP + media + "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n" * 129, "not " + SDP]
+    for sdp in bad:
+        eve.send("webrtc.offer", to=witnesses.ann_id, id="o", sdp={"type": "offer", "sdp": sdp})
+        answer = eve.receive()
+        assert (answer["code"], answer["reply_to"]) == ("invalid-sdp", "o")
+    eve.send("webrtc.offer", to=witnesses.ann_id, sdp={"type": "offer", "sdp": SDP + "a=x\r\n" * 16000})
+    assert eve.receive()["code"] == "invalid-message"
+    witnesses.unharmed()
+    eve.send("webrtc.offer", to=witnesses.ann_id, sdp={"type": "offer", "sdp": SDP + media * 32})
+    assert witnesses.ann.receive()["type"] == "webrtc.offer"
+
+
+def test_a_frame_over_the_limit_gets_an_error_and_a_huge_one_a_close(witnesses: Witnesses, eve: Client) -> None:
+    eve.send("ping", padding="x" * protocol.MAX_MESSAGE)
+    assert eve.receive()["code"] == "invalid-message"
+    try:
+        eve.send("ping", padding="x" * 1024 * 1024)
+    except OSError:
+        pass
+    assert eve.until_closed()[1] in (1009, None)
+    witnesses.unharmed(allowed=("room.updated", "room.left"))
+
+
+def test_repeated_malformed_frames_close_the_connection(witnesses: Witnesses, eve: Client) -> None:
+    for _ in range(25):
+        eve.ws.send("{")
+    messages, code = eve.until_closed()
+    assert code == protocol.CLOSE_ABUSE
+    assert [message["code"] for message in messages] == ["invalid-message"] * 20
+    witnesses.unharmed(allowed=("room.updated", "room.left"))
+
+
+def test_unknown_types_never_close_the_connection(witnesses: Witnesses, eve: Client) -> None:
+    for _ in range(40):
+        eve.send("room.explode")
+    assert [message["code"] for message in eve.sync()] == ["unknown-type"] * 40
+    witnesses.unharmed()
+
+
+def test_over_the_rate_messages_are_refused_one_by_one_and_abuse_is_closed(witnesses: Witnesses, eve: Client) -> None:
+    for number in range(150):
+        eve.send("stream.subscribe", to=witnesses.ann_id, stream="s", id=str(number))
+    refused = []
+    while len(refused) < 20:
+        message = eve.receive()
+        assert (message["type"], message["code"]) == ("error", "rate-limited")
+        refused.append(int(message["reply_to"]))
+    assert min(refused) >= 100
+    arrived = [message for message in witnesses.ann.sync() if message["type"] == "stream.subscribe"]
+    assert 100 <= len(arrived) <= 130
+    witnesses.unharmed()
+    try:
+        for _ in range(400):
+            eve.send("ping")
+    except ConnectionClosed:
+        pass
+    assert eve.until_closed()[1] == protocol.CLOSE_ABUSE
+    witnesses.unharmed(allowed=("room.updated", "room.left"))
+
+
+def test_within_the_rate_nothing_is_refused(witnesses: Witnesses, eve: Client) -> None:
+    for _ in range(90):
+        eve.send("stream.subscribe", to=witnesses.ann_id, stream="s")
+    assert eve.sync() == []
+    assert len(witnesses.ann.sync()) == 90
+
+
+def test_a_slow_reader_is_closed_and_delays_nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
+    arguments = ("--ForgeRTC.burst=5000", "--ForgeRTC.outbound_bytes=131072", "--ForgeRTC.resume_seconds=0")
+    with make_server(tmp_path_factory.mktemp("slow"), *arguments) as server, Client(server) as ann:
+        ann.hello()
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(WAIT)
+        slow.connect(("127.0.0.1", server.port))
+        upgrade(slow, server)
+        target = ann.wait_for("room.joined")["participant"]["id"]
+        filler = {"type": "offer", "sdp": SDP + "a=x\r\n" * 10000}
+        for sent in range(400):
+            ann.send("webrtc.offer", to=target, sdp=filler)
+            messages = ann.sync()
+            if messages:
+                break
+        assert sent > 3
+        assert messages[0] == {"type": "room.left", "participant_id": target, "reason": "expired"}
+        slow.close()
+
+
+def upgrade(sock: socket.socket, server: JupyterProcess) -> None:
+    """Join room r on a bare socket, which reads only what it is told to."""
+    sock.sendall(
+        f"GET /forge-rtc/ws/webrtc?room=r HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\n"
+        f"Connection: Upgrade\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version: 13\r\n"
+        f"Authorization: token {server.token}\r\n\r\n".encode()
+    )
+    assert b" 101 " in sock.recv(4096)
+    hello = b'{"type":"room.hello","version":1,"kind":"kernel"}'
+    sock.sendall(bytes([0x81, 0x80 | len(hello)]) + b"\0\0\0\0" + hello)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b"\xff" * 64, b"\x81\x85\0\0\0\0\xff\xfe\xfd\xfc\xfb", b"\x89\xfe\xff\xff", b"\x80\x80\0\0\0\0", b"GET / HTTP/1.1\r\n"],
+    ids=["reserved bits", "no UTF-8", "long ping", "continuation of nothing", "no frame"],
+)
+def test_what_is_no_websocket_frame_ends_that_connection_only(
+    witnesses: Witnesses, eve: Client, bad: bytes
+) -> None:
+    eve.socket.sendall(bad)
+    eve.until_closed()
+    witnesses.unharmed(allowed=("room.updated", "room.left"))
