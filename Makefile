@@ -63,7 +63,8 @@ install: $(VENV)/.stamp-python $(STATIC)
 js: $(STATIC)
 
 chromium:
-	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && exit 0; done; \
+	@[ -z "$${FORGE_RTC_CHROMIUM:-}" ] || exit 0; \
+	for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && exit 0; done; \
 	if command -v apt-get >/dev/null 2>&1; then \
 	  run=""; [ "$$(id -u)" = 0 ] || run=sudo; \
 	  $$run apt-get update && $$run env DEBIAN_FRONTEND=noninteractive \

@@ -60,7 +60,9 @@ def free_port() -> int:
 
 
 def chromium_path() -> str:
-    """The system's Chromium, which `make test` installs where there is none."""
+    """The system's Chromium, which `make test` installs where there is none; FORGE_RTC_CHROMIUM names another."""
+    if named := os.environ.get("FORGE_RTC_CHROMIUM"):
+        return named
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found

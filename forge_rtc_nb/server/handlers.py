@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from jupyter_server.auth.decorator import allow_unauthenticated, authorized, ws_authenticated
@@ -43,8 +43,8 @@ class RoomRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST rooms."""
 
     id: str
-    max_participants: int | None = None
-    lifetime: float | None = None
+    max_participants: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    lifetime: Annotated[float, msgspec.Meta(ge=0, le=7 * 86400)] | None = None
     """Seconds for which the room stays while nobody is in it."""
 
 
@@ -154,8 +154,9 @@ class RoomsHandler(RTCHandler):
     @authorized("write", resource=RESOURCE)
     async def post(self) -> None:
         request = self.body(RoomRequest)
-        if (request.max_participants or 1) < 1 or (request.lifetime or 0) < 0:
-            raise InvalidMessage("max_participants is at least 1, lifetime at least 0")
+        most = self.service.settings.max_participants
+        if (request.max_participants or 0) > most:
+            raise InvalidMessage(f"max_participants is at most {most} on this server")
         room = await self.service.create_room(
             request.id, max_participants=request.max_participants, lifetime=request.lifetime
         )

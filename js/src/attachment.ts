@@ -10,8 +10,12 @@ import type { Access, Failure } from "./signaling";
 /** What the view says about the room: `data-state`, and words. */
 export interface RoomState {
   name: SessionStatus | "waiting";
+  /** Whose state it is: the kernel's own trouble leaves this tab in the room. */
+  of: "tab" | "kernel";
   detail: string;
 }
+
+const ASKING = "Asking the kernel for the way to its server; a busy kernel answers when its cell ends.";
 
 type Found = Access & { key: string };
 
@@ -19,10 +23,13 @@ export class Attachment {
   readonly #link: KernelLink;
   readonly #signal: AbortSignal;
   readonly #changed: () => void;
+  #listeners = new AbortController();
   #session: Session | null = null;
   #hold: Hold | null = null;
   #failure: Failure | null = null;
   #offered = false;
+  /** True while the kernel is asked for a ticket. */
+  #asking = false;
 
   constructor(link: KernelLink, signal: AbortSignal, changed: () => void) {
     this.#link = link;
@@ -42,7 +49,8 @@ export class Attachment {
 
   get state(): RoomState {
     const kernel = { status: this.#link.get("status"), detail: this.#link.get("detail") };
-    return roomState(kernel, this.#session, this.#failure);
+    const state = roomState(kernel, this.#session, this.#failure);
+    return this.#asking && state.name === "connecting" ? { ...state, detail: ASKING } : state;
   }
 
   /** Find the server and join; again after a failure. */
@@ -96,8 +104,6 @@ export class Attachment {
     this.#changed();
   }
 
-  #listeners = new AbortController();
-
   #sayAttached(): void {
     const id = this.#session?.me?.id;
     if (id) this.#link.send({ type: "attached", participant_id: id });
@@ -115,7 +121,13 @@ export class Attachment {
     const config = readPageConfig();
     const page = config ? new PageServer(config) : null;
     if (page && (await page.hasExtension())) return page;
-    return new KernelServer(await this.#link.askTicket(), () => this.#link.askTicket());
+    this.#asking = true;
+    this.#changed();
+    try {
+      return new KernelServer(await this.#link.askTicket(), () => this.#link.askTicket());
+    } finally {
+      this.#asking = false;
+    }
   }
 
   /** A kernel that found no server of its own enters with a ticket that this page gets for it. */
@@ -141,19 +153,13 @@ export function roomState(
   session: Pick<Session, "status" | "failure"> | null,
   failure: Failure | null,
 ): RoomState {
-  if (kernel.status === "left" || kernel.status === "error") {
-    const detail = kernel.status === "left" ? "The kernel left the room." : "The kernel could not join.";
-    return { name: kernel.status, detail: kernel.detail || detail };
+  const mine = failure ? "error" : (session?.status ?? "connecting");
+  const theirs = kernel.status === "left" || kernel.status === "error";
+  if (theirs || (mine === "joined" && kernel.status !== "joined")) {
+    return { name: kernel.status, of: "kernel", detail: kernel.detail };
   }
   const trouble = failure ?? session?.failure ?? null;
-  const status = failure ? "error" : (session?.status ?? "connecting");
-  if (status === "joined" && kernel.status === "waiting") {
-    return { name: "waiting", detail: kernel.detail || "Waiting for the kernel to join." };
-  }
-  if (status === "joined" && kernel.status === "reconnecting") {
-    return { name: "reconnecting", detail: kernel.detail || "The kernel is reconnecting." };
-  }
-  return { name: status, detail: trouble?.message ?? (status === "joined" ? kernel.detail : "") };
+  return { name: mine, of: "tab", detail: trouble?.message ?? (mine === "joined" ? kernel.detail : "") };
 }
 
 function asFailure(error: unknown): Failure {

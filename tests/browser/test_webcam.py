@@ -16,6 +16,21 @@ OpenNotebook = Callable[..., NotebookPage]
 TOLERANCE = 14
 """Of 255, for a codec at a camera's bitrate."""
 
+RECORD_CONNECTIONS = """
+window.connections = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...a) { super(...a); window.connections.push(this); }
+};
+"""
+SENT_CODECS = """async () => {
+  const codecs = new Set();
+  for (const connection of window.connections) {
+    const stats = await connection.getStats();
+    stats.forEach(s => s.type === "outbound-rtp" && s.kind === "video" && codecs.add(stats.get(s.codecId).mimeType));
+  }
+  return [...codecs];
+}"""
+
 READ_BARS = """
 import sys; sys.path.insert(0, {project!r})
 from tests.browser.bars import bar_colours
@@ -52,6 +67,7 @@ def project(pytestconfig: pytest.Config) -> str:
 def test_frames_in_numpy_are_what_the_camera_shows(
     codecs: str, context: BrowserContext, open_notebook: OpenNotebook, room_id: str, project: str
 ) -> None:
+    context.add_init_script(RECORD_CONNECTIONS)
     notebook = open_notebook(context, cells(room_id, codecs))
     notebook.run_all()
     notebook.room_joined()
@@ -59,6 +75,7 @@ def test_frames_in_numpy_are_what_the_camera_shows(
     assert notebook.text(2) == f"({HEIGHT}, {WIDTH}, 3) uint8"
     notebook.output(3).locator("img").wait_for(state="attached")
     assert_bars(notebook, project)
+    assert notebook.page.evaluate(SENT_CODECS) == [f"video/{codecs}"]
     assert notebook.errors == []
 
 

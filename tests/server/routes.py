@@ -9,6 +9,7 @@ from typing import Any
 
 from jupyter_server.serverapp import ServerApp
 from tornado.routing import RuleRouter
+from tornado.web import RequestHandler
 
 
 def walk(router: Any) -> list[tuple[str, str, list[str]]]:
@@ -17,7 +18,7 @@ def walk(router: Any) -> list[tuple[str, str, list[str]]]:
     for rule in router.rules:
         if isinstance(rule.target, RuleRouter):
             found += walk(rule.target)
-        elif isinstance(rule.target, type) and rule.target.__module__.startswith("forge_rtc_nb"):
+        elif issubclass(rule.target, RequestHandler) and rule.target.__module__.startswith("forge_rtc_nb"):
             methods = [name for name in rule.target.SUPPORTED_METHODS if hasattr(rule.target, name.lower())]
             found.append((rule.matcher.regex.pattern, rule.target.__name__, methods))
     return found

@@ -66,8 +66,11 @@ def test_no_websocket_says_anything_without_credentials(
 
 def test_every_method_is_authorized_by_name() -> None:
     source = (ROOT / "forge_rtc_nb" / "server" / "handlers.py").read_text()
-    for name in re.findall(r"((?:    @.*\n)+)    (?:async )?def (?:get|post|delete|_\w+_for_user|_get_as_user)\(", source):
-        assert "allow_unauthenticated" in name or re.search(r'authorized\("(read|write|execute)", resource=', name)
+    methods = re.findall(r"((?:    @.*\n)*)    (?:async )?def (get|post|delete|_\w+_for_user|_get_as_user)\(", source)
+    assert len(methods) >= len(ROUTES)
+    for decorators, _ in methods:
+        named = re.search(r'authenticated\n    @authorized\("(read|write|execute)", resource=RESOURCE\)', decorators)
+        assert named or decorators == "    @allow_unauthenticated\n"
 
 
 def test_the_server_part_imports_none_of_the_others() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
@@ -120,3 +122,24 @@ def test_an_old_node_does_not_count(no_node: Path) -> None:
 def test_this_environment_enables_the_extension() -> None:
     """The editable install of `make install` did it: nothing else may have to."""
     assert json.loads(Path(sys.prefix, CONFIG).read_text())["ServerApp"]["jpserver_extensions"]["forge_rtc_nb"] is True
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_pip_install_alone_gives_a_working_package(tree: Path) -> None:
+    venv.create(tree / "venv", with_pip=True)
+    python = tree / "venv" / "bin" / "python"
+    environ = {name: value for name, value in os.environ.items() if name != hatch_build.SKIP}
+    subprocess.run([python, "-m", "pip", "install", "--quiet", tree], env=environ, check=True)
+
+    def output(*command: str) -> str:
+        # Far from the tree: what is imported must be what was installed.
+        done = subprocess.run([python, *command], cwd=tree / "venv", capture_output=True, text=True, check=True)
+        return done.stdout + done.stderr
+
+    listed = output("-m", "jupyter", "server", "extension", "list")
+    assert re.search(r"forge_rtc_nb\S* .*OK", listed)
+    code = "from importlib.resources import files; import forge_rtc_nb; print(files(forge_rtc_nb) / 'static')"
+    static = Path(output("-c", code).strip())
+    assert (tree / "venv") in static.parents
+    assert all((static / name).stat().st_size > 1000 for name in ("widget.js", "widget.css"))

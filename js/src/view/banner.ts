@@ -21,16 +21,16 @@ export class ErrorBanner {
     this.#box = element("div", "error", {}, icon("alert"), text, this.#retry, this.#dismiss);
   }
 
-  /** `fatal`: the tab is not in the room, which is nothing to dismiss but something to try again. */
-  update(problem: Problem | null, fatal: boolean): void {
+  /** Show a problem, with the button for what can be done about it here. */
+  update(problem: Problem | null, action: "dismiss" | "retry" | "none"): void {
     if (!problem) {
       this.#box.remove();
       return;
     }
     setText(this.#what, problem.what);
     setText(this.#advice, problem.advice);
-    this.#retry.hidden = !fatal;
-    this.#dismiss.hidden = fatal;
+    this.#retry.hidden = action !== "retry";
+    this.#dismiss.hidden = action !== "dismiss";
     if (!this.#box.isConnected) this.root.append(this.#box);
   }
 }

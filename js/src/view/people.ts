@@ -9,6 +9,7 @@ class Person {
   readonly root = element("li", "person");
   readonly #kind = icon("browser");
   readonly #name = element("span", "person-name");
+  readonly #mine = element("span", "person-mine");
   readonly #state = element("span", "person-state");
   readonly #camera = icon("camera");
   readonly #microphone = icon("microphone");
@@ -16,7 +17,7 @@ class Person {
 
   constructor() {
     const marks = element("span", "marks", {}, this.#camera, this.#microphone);
-    this.root.append(this.#kind, this.#name, this.#state, this.#spoken, marks);
+    this.root.append(this.#kind, this.#name, this.#mine, this.#state, this.#spoken, marks);
   }
 
   update(participant: Participant, mine: boolean, connected: boolean): void {
@@ -25,7 +26,8 @@ class Person {
     setAttribute(this.root, "data-state", state);
     setAttribute(this.root, "data-kind", participant.kind);
     setIcon(this.#kind, participant.kind);
-    setText(this.#name, mine ? `${participant.name} (you)` : participant.name);
+    setText(this.#name, participant.name);
+    setText(this.#mine, mine ? "(you)" : "");
     this.#name.title = participant.name;
     setText(this.#state, connected ? "" : "reconnecting");
     const camera = has(participant, "camera");

@@ -7,11 +7,12 @@ import type { Failure } from "../signaling";
 import { ErrorBanner } from "./banner";
 import { arrange, button, element, setAttribute, setText } from "./dom";
 import { icon } from "./icons";
+import { keepPlainKeys } from "./keys";
 import { PeopleList } from "./people";
 import { LocalTile, RemoteTile } from "./tile";
 import { Toolbar } from "./toolbar";
 import { Visibility } from "./visibility";
-import { countWords, failureWords, statusWords } from "./words";
+import { countWords, failureWords, kernelTrouble, statusWords } from "./words";
 
 export interface RoomModel {
   room: string;
@@ -47,6 +48,7 @@ export class RoomView {
     this.#rejoin = button("retry", ["Join again"], () => this.#retry());
     this.#root = this.#build();
     parent.append(this.#root);
+    keepPlainKeys(this.#root, signal);
     signal.addEventListener("abort", () => this.#close());
   }
 
@@ -83,17 +85,7 @@ export class RoomView {
       this.#hear,
     );
     const body = element("div", "body", {}, this.#stage, this.#people.root);
-    // Lumino's shortcuts would take Enter and the arrow keys away from the buttons and menus inside a cell.
-    return element(
-      "section",
-      "room",
-      { "data-lm-suppress-shortcuts": "true" },
-      header,
-      this.#banner.root,
-      notices,
-      body,
-      this.#toolbar.root,
-    );
+    return element("section", "room", {}, header, this.#banner.root, notices, body, this.#toolbar.root);
   }
 
   #updateWords(state: RoomState, session: Session | null): void {
@@ -106,12 +98,10 @@ export class RoomView {
   }
 
   #updateBanner(state: RoomState, session: Session | null, failure: Failure | null): void {
-    const broken = state.name === "error";
     const trouble = failure ?? (session?.status === "error" ? session.failure : null);
-    if (broken && trouble) this.#banner.update(failureWords(trouble), true);
-    else if (broken)
-      this.#banner.update({ what: state.detail, advice: "Run the cell with join again." }, false);
-    else this.#banner.update(session?.problem ?? null, false);
+    if (trouble && state.of === "tab") this.#banner.update(failureWords(trouble), "retry");
+    else if (state.name === "error") this.#banner.update(kernelTrouble(state.detail), "none");
+    else this.#banner.update(session?.problem ?? null, "dismiss");
   }
 
   #updateStage(session: Session | null): void {
@@ -160,6 +150,6 @@ function pictures(participant: Participant): [key: string, stream: Stream | null
 
 /** Tiles have one of three sizes, so that somebody's coming rarely changes the size of the others. */
 function crowd(tiles: number): string {
-  if (tiles <= 4) return "few";
-  return tiles <= 9 ? "some" : "many";
+  if (tiles <= 2) return "few";
+  return tiles <= 6 ? "some" : "many";
 }

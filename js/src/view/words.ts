@@ -5,17 +5,27 @@ import type { Problem } from "../media";
 import type { Participant } from "../protocol";
 import type { Failure } from "../signaling";
 
-const STATUS: Record<RoomState["name"], string> = {
-  connecting: "Connecting…",
-  joined: "In the room",
-  waiting: "Waiting for the kernel",
-  reconnecting: "Reconnecting…",
-  left: "Left the room",
-  error: "Not in the room",
+const STATUS: Record<RoomState["of"], Record<RoomState["name"], string>> = {
+  tab: {
+    connecting: "Connecting…",
+    joined: "In the room",
+    waiting: "Waiting",
+    reconnecting: "Reconnecting…",
+    left: "Left the room",
+    error: "Not in the room",
+  },
+  kernel: {
+    connecting: "The kernel is connecting…",
+    joined: "In the room",
+    waiting: "Waiting for the kernel",
+    reconnecting: "The kernel is reconnecting…",
+    left: "The kernel left the room",
+    error: "The kernel is not in the room",
+  },
 };
 
-export function statusWords(state: RoomState): string {
-  return STATUS[state.name];
+export function statusWords({ of, name }: RoomState): string {
+  return STATUS[of][name];
 }
 
 const ADVICE: ReadonlyMap<string, string> = new Map([
@@ -35,6 +45,11 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
 export function failureWords(failure: Failure): Problem {
   const advice = ADVICE.get(failure.code) ?? "Try again; if it fails again, run the cell once more.";
   return { what: sentence(failure.message), advice };
+}
+
+/** The kernel's own trouble, in its words where it has some. */
+export function kernelTrouble(detail: string): Problem {
+  return { what: sentence(detail) || "The kernel could not join.", advice: "Run the cell with join again." };
 }
 
 function sentence(text: string): string {

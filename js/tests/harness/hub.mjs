@@ -1,5 +1,4 @@
-// A small signaling hub for the harness: joins, updates, routes; no credentials, no resume. Runs in node.
-import { WebSocketServer } from "ws";
+// A small signaling hub for tests and the harness: joins, updates, routes; no credentials, no resume. Runs anywhere.
 
 const LIMITS = {
   message_bytes: 65536,
@@ -10,64 +9,71 @@ const LIMITS = {
 };
 const ROUTED = /^(webrtc|stream)\./;
 
-/** Serve signaling on an HTTP server; rooms come into being with their first participant. */
-export function serveSignaling(server) {
-  const sockets = new WebSocketServer({ server });
-  const rooms = new Map();
-  let count = 0;
-  sockets.on("connection", (socket, request) => {
-    const room = new URL(request.url, "http://harness").searchParams.get("room") ?? "room";
-    const people = rooms.get(room) ?? new Map();
-    rooms.set(room, people);
-    const id = (++count).toString(16).padStart(16, "0");
-    socket.on("message", (frame) => receive(people, id, socket, JSON.parse(String(frame)), room));
-    socket.on("close", () => {
-      people.delete(id);
-      tell(people, { type: "room.left", participant_id: id });
-    });
-  });
-}
+/** The rooms; they come into being with their first participant. */
+export class Hub {
+  rooms = new Map();
+  #count = 0;
 
-function receive(people, id, socket, message, room) {
-  const me = people.get(id);
-  if (message.type === "room.hello") join(people, id, socket, message, room);
-  else if (message.type === "room.updated") update(people, me, message);
-  else if (message.type === "ice.request") send(socket, { type: "ice.servers", servers: [] });
-  else if (message.type === "ping") send(socket, { type: "pong" });
-  else if (ROUTED.test(message.type)) send(people.get(message.to)?.socket, { ...message, from: id });
-}
-
-/** A hello's `ticket` is taken for a name and a kind here: "Ada" or "kernel:Python". */
-function join(people, id, socket, { owners, streams, ticket }, room) {
-  const [, kernel, name] = /^(kernel:)?(.*)$/.exec(ticket ?? "You Yourself") ?? [];
-  const kind = kernel ? "kernel" : "browser";
-  const participant = { id, name, kind, user: name, owners, streams, joined_at: Date.now() / 1000 };
-  const others = [...people.values()].map((person) => person.participant);
-  tell(people, { type: "room.joined", participant });
-  people.set(id, { socket, participant });
-  send(socket, {
-    type: "room.welcome",
-    version: 1,
-    room,
-    participant,
-    participants: others,
-    limits: LIMITS,
-    resume: "x",
-  });
-}
-
-function update(people, me, { streams, owners }) {
-  if (streams) me.participant.streams = streams;
-  if (owners) me.participant.owners = owners;
-  for (const person of people.values()) {
-    if (person !== me) send(person.socket, { type: "room.updated", participant: me.participant });
+  /**
+   * A new connection; `write` gets the messages for it.
+   * @param {string} room
+   * @param {(message: object) => void} write
+   */
+  connect(room, write) {
+    const people = this.rooms.get(room) ?? new Map();
+    this.rooms.set(room, people);
+    this.#count += 1;
+    return new Connection(people, this.#count.toString(16).padStart(16, "0"), room, write);
   }
 }
 
-function tell(people, message) {
-  for (const { socket } of people.values()) send(socket, message);
-}
+class Connection {
+  /**
+   * @param {Map<string, Connection>} people
+   * @param {string} id
+   * @param {string} room
+   * @param {(message: object) => void} write
+   */
+  constructor(people, id, room, write) {
+    this.people = people;
+    this.id = id;
+    this.room = room;
+    this.write = write;
+    this.participant = {};
+  }
 
-function send(socket, message) {
-  socket?.send(JSON.stringify(message));
+  /** @param {any} message */
+  receive(message) {
+    if (message.type === "room.hello") this.#join(message);
+    else if (message.type === "room.updated") this.#update(message);
+    else if (message.type === "ice.request") this.write({ type: "ice.servers", servers: [] });
+    else if (message.type === "ping") this.write({ type: "pong" });
+    else if (ROUTED.test(message.type)) this.people.get(message.to)?.write({ ...message, from: this.id });
+  }
+
+  close() {
+    if (this.people.delete(this.id)) this.#tell({ type: "room.left", participant_id: this.id });
+  }
+
+  /** A hello's `ticket` is taken for a name and a kind here: "Ada" or "kernel:Python". */
+  #join({ owners, streams, ticket }) {
+    const [, kernel, name] = /^(kernel:)?(.*)$/.exec(ticket ?? "You Yourself") ?? [];
+    const { id, room, people } = this;
+    const kind = kernel ? "kernel" : "browser";
+    this.participant = { id, name, kind, user: name, owners, streams, joined_at: Date.now() / 1000 };
+    const participants = [...people.values()].map(({ participant }) => participant);
+    this.#tell({ type: "room.joined", participant: this.participant });
+    people.set(id, this);
+    const me = { participant: this.participant, participants, limits: LIMITS, resume: `resume-${id}` };
+    this.write({ type: "room.welcome", version: 1, room, ...me });
+  }
+
+  #update({ streams, owners }) {
+    Object.assign(this.participant, streams && { streams }, owners && { owners });
+    this.#tell({ type: "room.updated", participant: this.participant });
+  }
+
+  #tell(message) {
+    for (const person of this.people.values()) if (person !== this) person.write(message);
+  }
 }

@@ -2,7 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import * as esbuild from "esbuild";
-import { serveSignaling } from "./hub.mjs";
+import { WebSocketServer } from "ws";
+import { Hub } from "./hub.mjs";
 
 const here = new URL(".", import.meta.url).pathname;
 
@@ -28,7 +29,13 @@ const server = createServer(async (request, response) => {
   response.setHeader("Content-Type", TYPES[name?.split(".").pop() ?? "html"] ?? "text/plain");
   response.end(body);
 });
-serveSignaling(server);
+const hub = new Hub();
+new WebSocketServer({ server }).on("connection", (socket, request) => {
+  const room = new URL(request.url ?? "", "http://harness").searchParams.get("room") ?? "room";
+  const connection = hub.connect(room, (message) => socket.send(JSON.stringify(message)));
+  socket.on("message", (frame) => connection.receive(JSON.parse(String(frame))));
+  socket.on("close", () => connection.close());
+});
 server.listen(Number(process.env.PORT ?? 0), "127.0.0.1", () => {
   process.stdout.write(`http://127.0.0.1:${server.address().port}/?people=3&kernels=1\n`);
 });

@@ -1,0 +1,2 @@
+/** Stylesheets are imported by tests for their effect only. */
+declare module "*.css";
