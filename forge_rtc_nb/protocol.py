@@ -50,7 +50,7 @@ FINAL_CLOSE_CODES = frozenset(
 )
 """After one of these a client does not reconnect by itself."""
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+\Z")]
 Short = Annotated[str, msgspec.Meta(max_length=256)]
 Secret = Annotated[str, msgspec.Meta(max_length=4096)]
 Kind = Literal["browser", "kernel"]
@@ -62,7 +62,7 @@ class Value(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Base of the values that messages carry."""
 
 
-class Stream(Value):
+class Stream(Value, frozen=True):
     """A media stream that a participant offers to whoever subscribes."""
 
     id: Id
@@ -77,7 +77,7 @@ class Stream(Value):
     """Unix seconds at which the server first heard of it."""
 
 
-class Participant(Value):
+class Participant(Value, frozen=True):
     """One browser tab or one kernel in a room, as the server tells the others."""
 
     id: Id
@@ -91,14 +91,14 @@ class Participant(Value):
     streams: list[Stream] = []
 
 
-class SessionDescription(Value):
+class SessionDescription(Value, frozen=True):
     """W3C WebRTC 1.0, RTCSessionDescriptionInit."""
 
     type: Literal["offer", "answer"]
     sdp: str
 
 
-class Candidate(Value):
+class Candidate(Value, frozen=True):
     """W3C WebRTC 1.0, RTCIceCandidateInit."""
 
     candidate: Annotated[str, msgspec.Meta(max_length=1024)]
@@ -107,7 +107,7 @@ class Candidate(Value):
     usernameFragment: Short | None = None
 
 
-class IceServer(Value):
+class IceServer(Value, frozen=True):
     """W3C WebRTC 1.0, RTCIceServer."""
 
     urls: list[str]
@@ -115,7 +115,7 @@ class IceServer(Value):
     credential: str | None = None
 
 
-class Limits(Value):
+class Limits(Value, frozen=True):
     """What the server accepts; it stands in the welcome so that clients need not find out by being refused."""
 
     message_bytes: int
@@ -139,7 +139,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag
     """True where the server only passes the message on to the participant named in ``to``."""
 
 
-class Hello(Message, tag="room.hello"):
+class Hello(Message, frozen=True, tag="room.hello"):
     """The first frame of a client."""
 
     version: int
@@ -151,7 +151,7 @@ class Hello(Message, tag="room.hello"):
     resume: Secret | None = None
 
 
-class Welcome(Message, tag="room.welcome"):
+class Welcome(Message, frozen=True, tag="room.welcome"):
     """The server's answer to a hello: who you are, who is there, and how to come back."""
 
     version: int
@@ -164,16 +164,16 @@ class Welcome(Message, tag="room.welcome"):
     """True where the connection continues an earlier one and nobody was told."""
 
 
-class Joined(Message, tag="room.joined"):
+class Joined(Message, frozen=True, tag="room.joined"):
     participant: Participant
 
 
-class Left(Message, tag="room.left"):
+class Left(Message, frozen=True, tag="room.left"):
     participant_id: Id
     reason: Literal["left", "expired", "removed"] = "left"
 
 
-class Updated(Message, tag="room.updated"):
+class Updated(Message, frozen=True, tag="room.updated"):
     """A client sends what changed (``streams``, ``owners``); the server tells everybody the whole ``participant``."""
 
     streams: Annotated[list[Stream], msgspec.Meta(max_length=MAX_STREAMS)] | None = None
@@ -181,56 +181,56 @@ class Updated(Message, tag="room.updated"):
     participant: Participant | None = None
 
 
-class Routed(Message):
+class Routed(Message, frozen=True):
     routed: ClassVar[bool] = True
 
 
-class Offer(Routed, tag="webrtc.offer"):
+class Offer(Routed, frozen=True, tag="webrtc.offer"):
     sdp: SessionDescription
     streams: Annotated[list[Stream], msgspec.Meta(max_length=MAX_STREAMS)] = []
     """The streams this connection carries from the offerer, each with its ``mid``."""
 
 
-class Answer(Routed, tag="webrtc.answer"):
+class Answer(Routed, frozen=True, tag="webrtc.answer"):
     sdp: SessionDescription
 
 
-class IceCandidate(Routed, tag="webrtc.ice_candidate"):
+class IceCandidate(Routed, frozen=True, tag="webrtc.ice_candidate"):
     candidate: Candidate | None = None
     """None says that no more will come (RFC 8838)."""
 
 
-class Negotiate(Routed, tag="webrtc.negotiate"):
+class Negotiate(Routed, frozen=True, tag="webrtc.negotiate"):
     """Asks the offerer of the pair for a new offer; ``restart`` for one on a new RTCPeerConnection (a new epoch)."""
 
     restart: bool = False
 
 
-class Subscribe(Routed, tag="stream.subscribe"):
+class Subscribe(Routed, frozen=True, tag="stream.subscribe"):
     stream: Id
 
 
-class Unsubscribe(Routed, tag="stream.unsubscribe"):
+class Unsubscribe(Routed, frozen=True, tag="stream.unsubscribe"):
     stream: Id
 
 
-class IceRequest(Message, tag="ice.request"):
+class IceRequest(Message, frozen=True, tag="ice.request"):
     pass
 
 
-class IceServers(Message, tag="ice.servers"):
+class IceServers(Message, frozen=True, tag="ice.servers"):
     servers: list[IceServer]
 
 
-class Ping(Message, tag="ping"):
+class Ping(Message, frozen=True, tag="ping"):
     pass
 
 
-class Pong(Message, tag="pong"):
+class Pong(Message, frozen=True, tag="pong"):
     pass
 
 
-class Error(Message, tag="error"):
+class Error(Message, frozen=True, tag="error"):
     code: str
     message: str
     reply_to: str | None = None
@@ -307,10 +307,11 @@ def check_sdp(sdp: str) -> None:
         raise InvalidSDP(f"an SDP may have {MAX_SDP} characters, this one has {len(sdp)}")
     if not sdp.startswith("v=0"):
         raise InvalidSDP("an SDP starts with 'v=0'")
-    media = len(re.findall(r"^m=", sdp, re.MULTILINE))
+    lines = sdp.splitlines()  # the line ends that SDP parsers accept, a lone CR among them
+    media = sum(line.startswith("m=") for line in lines)
     if media > MAX_MEDIA_LINES:
         raise InvalidSDP(f"an SDP may have {MAX_MEDIA_LINES} m-lines, this one has {media}")
-    candidates = len(re.findall(r"^a=candidate:", sdp, re.MULTILINE))
+    candidates = sum(line.startswith("a=candidate:") for line in lines)
     if candidates > MAX_CANDIDATES:
         raise InvalidSDP(f"an SDP may have {MAX_CANDIDATES} candidates, this one has {candidates}")
 

@@ -57,9 +57,18 @@ class Picture:
 
 
 def create_memory() -> int:
-    """A descriptor of nameless, sparse shared memory for all regions; nothing to unlink, nothing to leak."""
+    """A descriptor of nameless, sparse shared memory for all regions; nothing to unlink, nothing to leak.
+
+    `MemoryError` where the system refuses a file of that size, though none of it is taken yet.
+    """
     fd = os.memfd_create("forge_rtc_nb", os.MFD_CLOEXEC) if hasattr(os, "memfd_create") else _posix_memory()
-    os.ftruncate(fd, REGIONS * REGION_BYTES)
+    size = REGIONS * REGION_BYTES
+    try:
+        os.ftruncate(fd, size)
+    except OSError as error:
+        os.close(fd)
+        reason = f"{error.strerror}; is there a limit on file sizes? `ulimit -f` shows it"
+        raise MemoryError(f"no shared memory of {size >> 30} GiB, sparse ({reason})") from None
     return fd
 
 
@@ -79,7 +88,10 @@ class Region:
     def __init__(self, fd: int, number: int) -> None:
         if not 0 <= number < REGIONS:
             raise ValueError(f"region {number} of {REGIONS}")
-        self._map = mmap.mmap(fd, REGION_BYTES, offset=number * REGION_BYTES)
+        try:
+            self._map = mmap.mmap(fd, REGION_BYTES, offset=number * REGION_BYTES)
+        except OSError as error:  # an address space that is limited, as clusters do (`ulimit -v`)
+            raise MemoryError(f"{REGION_BYTES >> 20} MiB of shared memory cannot be mapped: {error.strerror}") from None
         self._header = np.frombuffer(self._map, _HEADER, count=1)
         self._slots = np.frombuffer(self._map, _SLOT, count=SLOTS, offset=_SLOTS_OFFSET)
 

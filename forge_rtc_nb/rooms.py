@@ -24,7 +24,7 @@ class RoomLimits:
     participants: int = 64
     """In one room, reconnecting ones included."""
     per_user: int = 16
-    """Participants of one user in all rooms together."""
+    """Participants of one user in all rooms together; beyond it a reconnecting one of the same user gives way."""
     resume_seconds: float = 30.0
     """A participant whose connection broke is kept that long."""
     empty_seconds: float = 60.0
@@ -197,16 +197,15 @@ class Rooms:
         member = room._members.get(entry.participant_id) if room else None
         if room is not None and member is not None:
             return self._resume(room, member, entry, connection)
-        if self._users[entry.user] >= self.limits.per_user:
-            raise RoomFull(
-                f"{entry.user!r} has {self.limits.per_user} connections, the limit of one user "
-                "(c.ForgeRTC.max_connections_per_user); close a tab or leave a room"
-            )
+        ghost = self._ghost_in_the_way(entry.user)
         if room is None:
             room = self._open(room_id, entry.may_create)
         if len(room._members) >= room.max_participants:
             raise RoomFull(f"room {room_id!r} has {room.max_participants} participants, its limit")
-        return self._seat(room, entry, connection)
+        gone = [] if ghost is None else self._remove(*ghost, "expired")
+        admission = self._seat(room, entry, connection)
+        admission.actions[:0] = gone
+        return admission
 
     def receive(self, connection: int, message: Message) -> list[Action]:
         """What a seated connection sent. Errors: `NotInRoom`, `PeerNotFound`, `InvalidMessage`."""
@@ -260,6 +259,19 @@ class Rooms:
         if not may_create:
             raise RoomNotFound(f"there is no room {room_id!r}, or you may not see it")
         return self.create(room_id)
+
+    def _ghost_in_the_way(self, user: str) -> tuple[Room, _Member] | None:
+        """At the limit of a user: its longest reconnecting participant, which then makes place; or `RoomFull`."""
+        if self._users[user] < self.limits.per_user:
+            return None
+        for room_id, participant_id in self._absent:
+            room = self._rooms[room_id]
+            if room._members[participant_id].participant.user == user:
+                return room, room._members[participant_id]
+        raise RoomFull(
+            f"{user!r} has {self.limits.per_user} connections, the limit of one user "
+            "(c.ForgeRTC.max_connections_per_user); close a tab or leave a room"
+        )
 
     def _seat(self, room: Room, entry: Entry, connection: int) -> Admission:
         others = room.peers

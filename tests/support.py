@@ -96,8 +96,10 @@ class JupyterProcess:
         environ: dict[str, str] | None = None,
         port: int | None = None,
         token: str | None = None,
+        page_host: str = "127.0.0.1",
     ) -> None:
         self.root = root
+        self._page_host = page_host
         self.app = app
         self.port = port or free_port()
         self.token = secrets.token_hex(24) if token is None else token
@@ -110,6 +112,11 @@ class JupyterProcess:
     def url(self) -> str:
         """Base URL with a slash at its end, without the token."""
         return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def page_url(self) -> str:
+        """Base URL for browsers, where they go by another name of this machine."""
+        return f"http://{self._page_host}:{self.port}/"
 
     @property
     def pid(self) -> int:

@@ -51,6 +51,8 @@ class Negotiation:
 
 _MEDIA = re.compile(r"^m=", re.MULTILINE)
 _RTPMAP = re.compile(r"^a=rtpmap:(\d+) ([^/\r\n]+)/", re.MULTILINE)
+_OF_CODEC = re.compile(r"a=(?:rtpmap|fmtp|rtcp-fb):(\d+) ")
+_APT = re.compile(r"^a=fmtp:(\d+) apt=(\d+)", re.MULTILINE)
 _MDNS = re.compile(r"^a=candidate:\S+ \d+ \S+ \d+ \S+\.local .*\r?\n", re.MULTILINE | re.IGNORECASE)
 
 
@@ -83,15 +85,23 @@ def _split_media(sdp: str) -> list[str]:
 
 
 def _order_codecs(section: str, codecs: tuple[str, ...]) -> str:
-    """Payload types of ``codecs`` to the front of the m-line, in that order; the others are taken out."""
+    """Only ``codecs`` and their retransmission (RFC 4588), in that order: aiortc answers in the order of the rtpmap lines."""
+    lines = section.splitlines(keepends=True)
     names = {pt: name.upper() for pt, name in _RTPMAP.findall(section)}
-    line, rest = section.split("\n", 1)
-    parts = line.rstrip("\r").split(" ")
-    kept = [pt for codec in codecs for pt in parts[3:] if names.get(pt) == codec.upper()]
-    if not kept:
+    wanted = [pt for codec in codecs for pt in names if names[pt] == codec.upper()]
+    if not wanted:
         return section  # aiortc will say that it has none of them
-    other = [pt for pt in parts[3:] if names.get(pt) in ("RTX",)]
-    return " ".join([*parts[:3], *kept, *other]) + "\r\n" + rest
+    wanted += [pt for pt, apt in _APT.findall(section) if names.get(pt) == "RTX" and apt in wanted]
+    of_codecs: dict[str, list[str]] = {pt: [] for pt in wanted}
+    others: list[str] = []
+    for line in lines[1:]:
+        match = _OF_CODEC.match(line)
+        if match is None:
+            others.append(line)
+        elif match[1] in of_codecs:
+            of_codecs[match[1]].append(line)
+    head = " ".join([*lines[0].split()[:3], *wanted]) + "\r\n"
+    return head + "".join(others) + "".join(line for pt in wanted for line in of_codecs[pt])
 
 
 def _add_hint(section: str, hint: str) -> str:

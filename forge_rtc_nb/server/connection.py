@@ -253,6 +253,7 @@ class Connection:
 def _head(frame: str | bytes) -> _Head:
     """Type and id of a frame that could not be read, as far as they can be."""
     try:
-        return msgspec.json.decode(frame, type=_Head)
+        head = msgspec.json.decode(frame, type=_Head)
+        return head if len(head.id or "") <= 256 else _Head(head.type)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return _Head()

@@ -127,6 +127,7 @@ class WebRTCService:
         admission = self._rooms.join(connection.room_id, entry, connection.number)
         self._settle(connection)
         connection.seated(admission.participant.id)
+        self._log.debug("forge_rtc_nb: %s joined room %s", admission.participant.id, connection.room_id)
         self._welcome(connection, admission, visitor)
         self._act(admission.actions)
 
@@ -144,6 +145,7 @@ class WebRTCService:
         del self._connections[connection.number]
         if connection.participant_id is None:
             self._settle(connection)
+        self._log.debug("forge_rtc_nb: %s %s", connection.participant_id, "left" if left else "is disconnected")
         self._act(self._rooms.disconnect(connection.number, left=left))
 
     # Inside

@@ -94,11 +94,12 @@ export class Attachment {
 
   #attach(session: Session): void {
     this.#session = session;
-    this.#hold = session.lifetime.hold(this.#link.get("kernel_id"));
+    this.#hold = session.lifetime.hold(this.#link.get("kernel_id"), () =>
+      this.#link.send({ type: "detached" }),
+    );
     const { signal } = this.#listeners;
     session.addEventListener("change", () => this.#changed(), { signal });
     session.addEventListener("welcome", () => this.#sayAttached(), { signal });
-    session.addEventListener("end", () => this.#link.send({ type: "detached" }), { once: true });
     if (session.status === "joined") this.#sayAttached();
     if (this.#link.get("status") === "waiting") void this.#offerTicket();
     this.#changed();

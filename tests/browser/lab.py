@@ -39,7 +39,7 @@ class NotebookPage:
         opened = cls(server, page, path, [])
         page.on("pageerror", lambda error: opened.errors.append(str(error)))
         place = f"lab/workspaces/{secrets.token_hex(4)}/tree/{path}?reset&" if server.app == "lab" else f"notebooks/{path}?"
-        page.goto(f"{server.url}{place}token={server.token}", timeout=PAGE_LIMIT)
+        page.goto(f"{server.page_url}{place}token={server.token}", timeout=PAGE_LIMIT)
         opened.wait_until_idle()
         return opened
 

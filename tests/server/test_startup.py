@@ -149,7 +149,7 @@ sys.exit(app.exit_status)
 """A server that starts the probe as a child, and stops once it ended."""
 
 
-@pytest.mark.parametrize("kind", ["base URL and a taken port", "TLS"])
+@pytest.mark.parametrize("kind", ["base URL", "TLS"])
 def test_a_child_of_the_server_gets_in_with_what_it_inherits(tmp_path: Path, kind: str) -> None:
     arguments = ["--allow-root", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
     arguments += [f"--ServerApp.root_dir={tmp_path}"]

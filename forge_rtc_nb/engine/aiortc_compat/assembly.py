@@ -49,12 +49,13 @@ class FrameAssembler:
         self._blocked_since: float | None = None
         self._after_gap = False
         self._timestamp: int | None = None
+        self._stray: int | None = None
 
     def add(self, packet: RtpPacket) -> tuple[bool, EncodedFrame | None]:
         seq = self._unwrap_sequence(packet.sequence_number)
         if self._next is None:
             self._next = self._scan = seq
-        if seq < self._next:
+        if seq < self._next and not self._begins_anew(seq):
             return False, None
         self._packets[seq] = packet
         self._top = max(self._top, seq)
@@ -69,6 +70,17 @@ class FrameAssembler:
             self._top = number + 65536
             return self._top
         return self._top + ((number - self._top + 32768) & 65535) - 32768
+
+    def _begins_anew(self, seq: int) -> bool:
+        """Two packets in a row from far behind are a sender that started again, one is late (RFC 3550 appendix A.1)."""
+        assert self._next is not None
+        expected, self._stray = self._stray, seq + 1
+        if seq != expected or seq > self._next - CAPACITY:
+            return False
+        self._packets.clear()
+        self._next = self._scan = self._top = seq
+        self._after_gap, self._blocked_since = True, None
+        return True
 
     def _complete_frames(self) -> list[EncodedFrame]:
         frames: list[EncodedFrame] = []
@@ -103,9 +115,9 @@ class FrameAssembler:
         return self._timestamp
 
     def _give_up_gap(self) -> bool:
-        if self._blocked_since is None:
-            return False
-        if len(self._packets) < CAPACITY and self._clock() - self._blocked_since < PATIENCE:
+        # Full without a gap is a frame that does not end.
+        waited = self._clock() - self._blocked_since if self._blocked_since is not None else 0.0
+        if len(self._packets) < CAPACITY and waited < PATIENCE:
             return False
         self._drop_broken_frame()
         return True

@@ -247,6 +247,30 @@ describe("the camera", () => {
   });
 });
 
+describe("the keyboard", () => {
+  /** Whether JupyterLab would leave this key to the widget. */
+  function staysHere(target: Element, key: string, modifiers: KeyboardEventInit = {}): boolean {
+    let kept = false;
+    const lumino = (event: KeyboardEvent) => {
+      kept = (event.target as Element).closest("[data-lm-suppress-shortcuts]") !== null;
+    };
+    document.addEventListener("keydown", lumino, { capture: true, once: true });
+    target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, ...modifiers }));
+    return kept;
+  }
+
+  test("works the controls; what has a modifier, or is typed elsewhere, is the notebook's", async () => {
+    const view = show();
+    await joined(view);
+    const camera = button(view, "Camera");
+    expect(staysHere(camera, "Enter")).toBe(true);
+    expect(staysHere(camera, " ")).toBe(true);
+    expect(staysHere(camera, "Enter", { shiftKey: true })).toBe(false); // runs the cell
+    expect(staysHere(camera, "s", { ctrlKey: true })).toBe(false);
+    expect(staysHere(document.body, "Enter")).toBe(false);
+  });
+});
+
 describe("what others are called", () => {
   test("a name is never markup", async () => {
     invite('<img src=x onerror="window.hacked = true"><b>bold</b>');

@@ -1,0 +1,153 @@
+"""The room state machine in random order, against clients that believe what they are told (test process)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from forge_rtc_nb.errors import PeerNotFound, RoomFull, RoomNotFound, RTCError
+from forge_rtc_nb.protocol import Error, Joined, Left, Message, Negotiate, Participant, Updated
+from forge_rtc_nb.rooms import Close, Entry
+from tests.unit.test_rooms import CAMERA, World
+
+FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
+
+
+class RandomRooms(RuleBasedStateMachine):
+    """Clients that keep their own roster from what they are told; it must always be the server's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(rooms=3, participants=4, per_user=3, resume_seconds=30, empty_seconds=60, buffer_bytes=300)
+        self.next_connection = 0
+        self.rosters: dict[int, dict[str, Participant]] = {}
+        self.me: dict[int, tuple[str, str]] = {}
+        """connection -> (room, participant)"""
+        self.users: dict[str, str] = {}
+
+    def carry_out(self, actions: list[Any]) -> None:
+        for action in actions:
+            if isinstance(action, Close):
+                del self.rosters[action.connection], self.me[action.connection]
+                continue
+            for connection in action.to:
+                self.hear(connection, action.message)
+
+    def hear(self, connection: int, message: Message) -> None:
+        roster = self.rosters[connection]
+        if isinstance(message, Joined):
+            assert message.participant.id not in roster
+            roster[message.participant.id] = message.participant
+        elif isinstance(message, Left):
+            del roster[message.participant_id]
+        elif isinstance(message, Updated):
+            assert message.participant is not None
+            assert message.participant.id in roster
+            roster[message.participant.id] = message.participant
+        elif not isinstance(message, Error):
+            assert message.routed
+            assert message.to == self.me[connection][1]
+            assert message.from_ in roster
+
+    @rule(room=st.sampled_from("abcd"), user=st.sampled_from("xyz"), name=st.sampled_from(["n", "n (2)", "m" * 64]))
+    def join(self, room: str, user: str, name: str) -> None:
+        self.enter(room, f"{self.next_connection:016x}", user, name)
+
+    @precondition(lambda self: self.users)
+    @rule(data=st.data(), room=st.sampled_from("abcd"))
+    def come_back(self, data: st.DataObject, room: str) -> None:
+        participant = data.draw(st.sampled_from(sorted(self.users)))
+        if any(participant == mine and room != where for where, mine in self.me.values()):
+            return  # a token is bound to its room
+        if any(peer.id == participant and other.id != room for other in self.world.rooms.all() for peer in other.peers):
+            return
+        self.enter(room, participant, self.users[participant], "n")
+
+    def enter(self, room: str, participant: str, user: str, name: str) -> None:
+        connection = self.next_connection = self.next_connection + 1
+        entry = Entry(participant, "browser", user, name, streams=(CAMERA,), may_create=True)
+        try:
+            admission = self.world.rooms.join(room, entry, connection)
+        except RoomFull:
+            return
+        self.users[participant] = user
+        self.me[connection] = (room, participant)
+        self.rosters[connection] = {peer.id: peer for peer in admission.others}
+        self.carry_out(admission.actions)
+
+    @precondition(lambda self: self.me)
+    @rule(data=st.data(), left=st.booleans())
+    def disconnect(self, data: st.DataObject, left: bool) -> None:
+        connection = data.draw(st.sampled_from(sorted(self.me)))
+        del self.me[connection], self.rosters[connection]
+        self.carry_out(self.world.rooms.disconnect(connection, left=left))
+
+    @precondition(lambda self: self.me)
+    @rule(data=st.data(), padding=st.sampled_from(["", "x" * 200]))
+    def send(self, data: st.DataObject, padding: str) -> None:
+        connection = data.draw(st.sampled_from(sorted(self.me)))
+        target = data.draw(st.sampled_from(sorted(self.users)))
+        message = Negotiate(to=target, id=padding or None)
+        try:
+            self.carry_out(self.world.rooms.receive(connection, message))
+        except PeerNotFound:
+            assert target not in self.rosters[connection]
+        else:
+            assert target in self.rosters[connection]
+
+    @precondition(lambda self: self.me)
+    @rule(data=st.data(), streams=st.lists(st.sampled_from("abc"), unique=True))
+    def update(self, data: st.DataObject, streams: list[str]) -> None:
+        connection = data.draw(st.sampled_from(sorted(self.me)))
+        listed = [msgspec.structs.replace(CAMERA, id=stream) for stream in streams]
+        self.carry_out(self.world.rooms.receive(connection, Updated(streams=listed)))
+
+    @rule(seconds=st.sampled_from([1, 29, 31, 61]))
+    def wait(self, seconds: float) -> None:
+        self.world.now += seconds
+        self.carry_out(self.world.rooms.expire())
+        deadline = self.world.rooms.next_deadline()
+        assert deadline is None or deadline > self.world.now
+
+    @rule(room=st.sampled_from("abcd"))
+    def delete(self, room: str) -> None:
+        try:
+            self.carry_out(self.world.rooms.delete(room))
+        except RTCError as error:
+            assert isinstance(error, RoomNotFound)
+
+    @invariant()
+    def rosters_are_the_servers(self) -> None:
+        for connection, (room, participant) in self.me.items():
+            peers = {peer.id: peer for peer in self.world.peers(room)}
+            assert peers.pop(participant).state == "connected"
+            assert self.rosters[connection] == peers
+
+    @invariant()
+    def limits_hold(self) -> None:
+        rooms = self.world.rooms.all()
+        assert len(rooms) <= 3
+        everybody = [peer for room in rooms for peer in room.peers]
+        assert len(everybody) == self.world.rooms.participants
+        assert all(len(room.peers) <= 4 for room in rooms)
+        assert all(sum(peer.user == user for peer in everybody) <= 3 for user in "xyz")
+        for room in rooms:
+            names = [peer.name for peer in room.peers]
+            assert len(names) == len(set(names))
+            assert all(len(name) <= 64 for name in names)
+
+    @invariant()
+    def whoever_is_connected_has_a_connection(self) -> None:
+        seated = {participant for _, participant in self.me.values()}
+        for room in self.world.rooms.all():
+            for peer in room.peers:
+                assert (peer.id in seated) == (peer.state == "connected")
+
+
+TestRandomRooms = RandomRooms.TestCase
+TestRandomRooms.settings = settings(max_examples=int(60 * FUZZ), stateful_step_count=40, deadline=None)
