@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 
 from .errors import NotInRoom, RTCError
@@ -19,10 +20,10 @@ from .rest import rest
 
 
 @magics_class
-class RTCMagics(Magics):  # type: ignore[misc]
+class RTCMagics(Magics):
     """The line and cell magics; `%load_ext forge_rtc_nb` registers them."""
 
-    @line_cell_magic  # type: ignore[misc]
+    @line_cell_magic
     def rtc(self, line: str, cell: str | None = None) -> Any:
         """WebRTC rooms in a notebook.
 
@@ -57,13 +58,18 @@ class RTCMagics(Magics):  # type: ignore[misc]
             raise UsageError("%rtc join ROOM [as VARIABLE] | rooms | who [ROOM] | leave [ROOM]; %rtc? explains them")
         return methods[command](arguments)
 
+    @property
+    def _shell(self) -> InteractiveShell:
+        assert self.shell is not None  # registered by load_ipython_extension
+        return self.shell
+
     def _join(self, arguments: list[str]) -> Room:
         if len(arguments) == 1:
             arguments = [*arguments, "as", "room"]
         if len(arguments) != 3 or arguments[1] != "as" or not arguments[2].isidentifier():
             raise UsageError("%rtc join ROOM [as VARIABLE]")
         room = join(arguments[0])
-        self.shell.push({arguments[2]: room})
+        self._shell.push({arguments[2]: room})
         return room
 
     def _rooms(self, arguments: list[str]) -> Table:
@@ -74,7 +80,8 @@ class RTCMagics(Magics):  # type: ignore[misc]
         for way in ways:
             try:
                 found = rest(way, "GET", "rooms")
-                return Table(["room", "participants"], [[r["id"], ", ".join(p["name"] for p in r["participants"])] for r in found])
+                rows = [[room["id"], ", ".join(p["name"] for p in room["participants"])] for room in found]
+                return Table(["room", "participants"], rows)
             except RTCError as error:
                 failures.append(str(error))
         raise UsageError("no server to ask:\n" + "\n".join(failures))
@@ -102,15 +109,15 @@ class RTCMagics(Magics):  # type: ignore[misc]
     def _frames(self, arguments: list[str], cell: str) -> None:
         options, rest_of_line = self.parse_options(" ".join(arguments), "n:", "format=")
         count = _count(options.get("n"))
-        stream = self.shell.ev(rest_of_line) if rest_of_line else None
+        stream = self._shell.ev(rest_of_line) if rest_of_line else None
         if not isinstance(stream, VideoStream):
             raise UsageError("%%rtc frames needs a video stream, such as room.camera")
-        code = compile(self.shell.transform_cell(cell), "<%%rtc frames>", "exec")
+        code = compile(self._shell.transform_cell(cell), "<%%rtc frames>", "exec")
         frames = stream.frames(format=options.get("format", "rgb24"))
         try:
             for done, frame in enumerate(frames, start=1):
-                self.shell.user_ns["frame"] = frame
-                exec(code, self.shell.user_ns)
+                self._shell.user_ns["frame"] = frame
+                exec(code, self._shell.user_ns)
                 if done == count:
                     break
         finally:
@@ -127,7 +134,8 @@ class Table:
     def __repr__(self) -> str:
         lines = [self.head, *self.rows]
         widths = [max(len(line[column]) for line in lines) for column in range(len(self.head))]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+        padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+        return "\n".join("  ".join(cells).rstrip() for cells in padded)
 
     def _repr_html_(self) -> str:
         from html import escape

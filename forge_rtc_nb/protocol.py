@@ -170,7 +170,7 @@ class Joined(Message, frozen=True, tag="room.joined"):
 
 class Left(Message, frozen=True, tag="room.left"):
     participant_id: Id
-    reason: Literal["left", "expired", "removed"] = "left"
+    reason: Literal["left", "expired"] = "left"
 
 
 class Updated(Message, frozen=True, tag="room.updated"):
@@ -236,9 +236,7 @@ class Error(Message, frozen=True, tag="error"):
     reply_to: str | None = None
 
 
-ClientMessage = (
-    Hello | Updated | Offer | Answer | IceCandidate | Negotiate | Subscribe | Unsubscribe | IceRequest | Ping | Pong
-)
+ClientMessage = Hello | Updated | Offer | Answer | IceCandidate | Negotiate | Subscribe | Unsubscribe | IceRequest | Ping | Pong
 ServerMessage = (
     Welcome
     | Joined

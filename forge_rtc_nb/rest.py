@@ -15,9 +15,7 @@ from urllib.parse import urlsplit
 from .control import Way
 from .errors import Forbidden, RTCError, RTCTimeout, SignalingError, Unauthorized
 
-HOW_TO_ENABLE = (
-    "install forge_rtc_nb where that server runs, `jupyter server extension enable forge_rtc_nb`, restart it"
-)
+HOW_TO_ENABLE = "install forge_rtc_nb where that server runs, `jupyter server extension enable forge_rtc_nb`, restart it"
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -27,9 +25,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def rest(
-    way: Way, method: str, path: str, body: object | None = None, timeout: float = 5, room: str | None = None
-) -> Any:
+def rest(way: Way, method: str, path: str, body: object | None = None, timeout: float = 5, room: str | None = None) -> Any:
     """The parsed JSON answer of ``{way.url}forge-rtc/api/{path}``; None where the answer is empty.
 
     ``timeout`` is in seconds; ``room`` is what a ticket minted from the way's secret is for.

@@ -10,6 +10,7 @@ import mmap
 import os
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ _SLOT = np.dtype(
 )
 _SLOTS_OFFSET = 256
 
-SHAPES = {
+SHAPES: dict[str, Callable[[int, int], tuple[int, ...]]] = {
     "rgb24": lambda h, w: (h, w, 3),
     "bgr24": lambda h, w: (h, w, 3),
     "gray": lambda h, w: (h, w),

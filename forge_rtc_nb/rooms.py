@@ -313,9 +313,7 @@ class Rooms:
         others = [peer for peer in room.peers if peer.id != old.id]
         return Admission(member.participant, others, True, actions)
 
-    def _update(
-        self, room: Room, member: _Member, streams: list[Stream] | None, owners: list[str] | None
-    ) -> list[Action]:
+    def _update(self, room: Room, member: _Member, streams: list[Stream] | None, owners: list[str] | None) -> list[Action]:
         old = member.participant
         new_streams, new_owners = old.streams, old.owners if owners is None else owners
         if streams is not None:
@@ -367,9 +365,7 @@ class Rooms:
     def _stamped(self, streams: Iterable[Stream], known: Iterable[Stream]) -> list[Stream]:
         started = {stream.id: stream.started for stream in known}
         now = self._wall()
-        return [
-            msgspec.structs.replace(_clean(stream), mid=None, started=started.get(stream.id, now)) for stream in streams
-        ]
+        return [msgspec.structs.replace(_clean(stream), mid=None, started=started.get(stream.id, now)) for stream in streams]
 
 
 def check_streams(streams: Iterable[Stream]) -> None:

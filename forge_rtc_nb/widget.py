@@ -19,7 +19,7 @@ STATIC = Path(__file__).parent / "static"
 
 
 class RoomWidget(anywidget.AnyWidget):
-    """Shows a room: tiles, people, camera and microphone. Made by ``room.widget``; it holds no secrets (they go as messages)."""
+    """Shows a room: tiles, people, camera and microphone. Made by ``room.widget``; no trait holds a secret."""
 
     _esm = STATIC / "widget.js"
     _css = STATIC / "widget.css"

@@ -42,9 +42,7 @@ class RemoteKernel:
         )
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
         if not self._attached:
             self._request("DELETE", f"api/kernels/{self.id}")

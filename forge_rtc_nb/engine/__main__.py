@@ -14,6 +14,8 @@ from ..ring import create_memory
 
 CLOSE_TIMEOUT = 3.0
 
+logger = logging.getLogger("forge_rtc_nb.engine")
+
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -54,7 +56,7 @@ async def serve(options: argparse.Namespace) -> None:
     try:
         await asyncio.wait_for(service.close(), CLOSE_TIMEOUT)
     except TimeoutError:
-        logging.warning("closing took longer than %g s", CLOSE_TIMEOUT)
+        logger.warning("closing took longer than %g s", CLOSE_TIMEOUT)
 
 
 async def watch_room(options: argparse.Namespace) -> None:

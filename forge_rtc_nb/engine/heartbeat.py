@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Callable
 
@@ -55,10 +56,10 @@ class Heartbeat:
         self._heard = time.monotonic()
         try:
             message = json.loads(text)
-            kind, number = message["t"], message["n"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+            kind, number, now = message["t"], message["n"], float(message.get("now", "nan"))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return
         if kind == "ping" and isinstance(number, int):
             self._send(json.dumps({"t": "pong", "n": number, "now": time.time() * 1000}))
-        elif kind == "pong" and number == self._number and isinstance(message.get("now"), int | float):
-            self._offset(self._clock.add(self._sent_at, message["now"] / 1000, time.time()))
+        elif kind == "pong" and number == self._number and math.isfinite(now):
+            self._offset(self._clock.add(self._sent_at, now / 1000, time.time()))

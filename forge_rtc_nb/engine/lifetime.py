@@ -1,4 +1,4 @@
-"""How the engine knows that its kernel is gone, also while a forked child of the kernel still holds the pipe (engine process)."""
+"""How the engine knows that its kernel is gone, also while a child of the kernel still holds the pipe (engine process)."""
 
 from __future__ import annotations
 

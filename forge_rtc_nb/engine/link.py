@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ..control import Control, Message, Unpacker, pack
 
 MAX_WAITING = 64 * 1024 * 1024
-"""Bytes kept for a kernel that does not read. Frames are announced once until looked at, so that only a broken kernel gets here."""
+"""Bytes kept for a kernel that does not read. Frames are announced once until looked at: only a broken kernel gets here."""
 
 
 class Link:

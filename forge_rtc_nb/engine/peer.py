@@ -119,9 +119,7 @@ class Peer:
 
     async def _open_connection(self) -> None:
         await self._close_connection()
-        servers = [
-            RTCIceServer(urls=s.urls, username=s.username, credential=s.credential) for s in await self._ice_servers()
-        ]
+        servers = [RTCIceServer(urls=s.urls, username=s.username, credential=s.credential) for s in await self._ice_servers()]
         # An explicit list, also when empty: aiortc's default is a public STUN server.
         pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._pc = pc

@@ -16,6 +16,7 @@ from .. import protocol
 from ..control import Way
 from ..errors import InvalidMessage, RTCError, SignalingError
 from ..protocol import Hello, Message, ServerMessage, Welcome
+from ..rest import tls_context
 from ..tickets import mint_ticket
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class SignalingClient:
         return self._way
 
     async def enter(self) -> Welcome:
-        """Try each way in turn. Raises what the server said where it refused, else `SignalingError` naming all that was tried."""
+        """Try each way in turn. Raises what the server said if it refused, else `SignalingError` naming all that was tried."""
         failures: list[str] = []
         for way in self._ways:
             try:
@@ -152,6 +153,7 @@ class SignalingClient:
                 close_timeout=1,
                 open_timeout=5,
                 proxy=None,
+                ssl=tls_context(way),
             )
         except (InvalidStatus, InvalidHandshake, InvalidURI, OSError, TimeoutError) as error:
             raise _handshake_error(error) from None

@@ -151,9 +151,7 @@ def base_url(server: str) -> tuple[str, str | None]:
         raise InvalidConfig(f"server= holds a user name or password, which Jupyter does not use: {WAY_OUT}")
     segments = [segment for segment in parts.path.split("/") if segment]
     if "hub" in segments and "user" not in segments[: segments.index("hub")]:
-        raise InvalidConfig(
-            "server= is a page of the hub: give the address of your own server, https://HOST/user/NAME/"
-        )
+        raise InvalidConfig("server= is a page of the hub: give the address of your own server, https://HOST/user/NAME/")
     path = "/".join(["", *segments[: _page_start(segments)]])
     token = parse_qs(parts.query).get("token", [None])[-1]
     return _slashed(urlunsplit((parts.scheme, parts.netloc, path, "", ""))), token

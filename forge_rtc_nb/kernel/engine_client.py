@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
@@ -111,10 +112,8 @@ class EngineClient:
 
     def _close_view(self, view: View) -> None:
         if self._views.pop(view.number, None) is not None and self.alive:
-            try:
+            with contextlib.suppress(EngineDied):
                 self.send(control.CloseView(view.number))
-            except EngineDied:
-                pass
 
     def acquire(self) -> None:
         with self._lock:

@@ -41,8 +41,10 @@ class EngineProcess:
     def _start(self, control: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             # -P: a file of the user's named av.py must not become the engine's av.
-            [sys.executable, "-P", "-m", "forge_rtc_nb.engine"]
-            + ["--control", str(control), "--memory", str(self.memory), "--parent", str(os.getpid())],
+            [
+                *(sys.executable, "-P", "-m", "forge_rtc_nb.engine"),
+                *("--control", str(control), "--memory", str(self.memory), "--parent", str(os.getpid())),
+            ],
             pass_fds=(control, self.memory),
             # A session of its own keeps Ctrl-C, which the terminal or Jupyter sends to the kernel's group, away from it.
             start_new_session=True,

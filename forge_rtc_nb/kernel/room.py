@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -118,10 +119,8 @@ class Room:
             return
         client = self._client
         if client is not None and client.alive:
-            try:
+            with contextlib.suppress(EngineDied, RTCTimeout):  # its process is ended below either way
                 client.request(lambda req: control.Leave(req, self._id), LEAVE_TIMEOUT)
-            except (EngineDied, RTCTimeout):
-                pass  # its process is ended below either way
         self._finish(NotInRoom(f"you left room {self._id!r}; join it again"), "left")
 
     def __enter__(self) -> Room:
@@ -166,7 +165,8 @@ class Room:
 
     def supersede(self) -> None:
         """A later `join` of the same room takes over."""
-        self._finish(NotInRoom(f"room {self._id!r} was joined again: use the Room which that returned"), "left", keep_widget=True)
+        over = NotInRoom(f"room {self._id!r} was joined again: use the Room which that returned")
+        self._finish(over, "left", keep_widget=True)
 
     def ticket(self) -> dict[str, str]:
         """A ticket for a tab that has no way of its own to the server."""

@@ -27,7 +27,7 @@ class Camera:
     def missing(self, records: list[Participant], me: str) -> str:
         if any(me in record.owners for record in records):
             return "no camera is on: click Camera in the room widget"
-        return "no browser tab shows this room yet: display the room (put `room` on the last line of a cell), click Camera in it"
+        return "no browser tab shows this room yet: display it (`room` on the last line of a cell) and click Camera in it"
 
     def __str__(self) -> str:
         return "camera"

@@ -189,9 +189,7 @@ class ForgeRTC(ExtensionApp):
         except OSError as problem:
             raise InvalidConfig(f"the signing key in Jupyter's runtime folder cannot be used: {problem}") from None
         settings = Settings(**{name: getattr(self, name) for name in Settings.__dataclass_fields__})
-        tickets = TicketOffice(
-            key, ticket_seconds=settings.ticket_seconds, resume_seconds=settings.resume_token_seconds
-        )
+        tickets = TicketOffice(key, ticket_seconds=settings.ticket_seconds, resume_seconds=settings.resume_token_seconds)
         ice = IceServers(lambda: (self.stun_servers, self.turn_servers, self.settings_file), self._origin, app.log)
         return WebRTCService(settings, tickets, ice, app.log)
 

@@ -78,9 +78,7 @@ class RTCHandler(APIHandler):
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise InvalidMessage(f"the body of this request is not as it should be: {error}") from None
 
-    def log_exception(
-        self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
-    ) -> None:
+    def log_exception(self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         """Errors that we raise on purpose are answers, not incidents."""
         if not isinstance(value, RTCError):
             super().log_exception(typ, value, tb)
@@ -157,9 +155,7 @@ class RoomsHandler(RTCHandler):
         most = self.service.settings.max_participants
         if (request.max_participants or 0) > most:
             raise InvalidMessage(f"max_participants is at most {most} on this server")
-        room = await self.service.create_room(
-            request.id, max_participants=request.max_participants, lifetime=request.lifetime
-        )
+        room = await self.service.create_room(request.id, max_participants=request.max_participants, lifetime=request.lifetime)
         self.set_header("Location", url_path_join(self.request.path, room.id))
         self.reply(describe(room), HTTPStatus.CREATED)
 
@@ -197,9 +193,7 @@ class TicketsHandler(RTCHandler):
             owner=request.owner,
         )
         url = f"{self.request.protocol}://{self.request.host}{self.base_url}"
-        self.reply(
-            {"ticket": ticket, "expires_in": self.service.tickets.ticket_seconds, "url": url}, HTTPStatus.CREATED
-        )
+        self.reply({"ticket": ticket, "expires_in": self.service.tickets.ticket_seconds, "url": url}, HTTPStatus.CREATED)
 
 
 class SignalingHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):

@@ -20,9 +20,7 @@ _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST_LABELS = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}[A-Za-z0-9_])?)*\.?"
 )
-_URL = re.compile(
-    r"(?P<scheme>stuns?|turns?):(?P<host>\[[^\]]*\]|[^:?\[\]/@]+)(:(?P<port>[0-9]{1,5}))?(?P<query>\?.*)?"
-)
+_URL = re.compile(r"(?P<scheme>stuns?|turns?):(?P<host>\[[^\]]*\]|[^:?\[\]/@]+)(:(?P<port>[0-9]{1,5}))?(?P<query>\?.*)?")
 
 Where = str
 """Names a setting in an error: its path, and the file it stands in."""

@@ -49,9 +49,7 @@ class WebRTCService:
 
     # For other extensions
 
-    async def create_room(
-        self, room_id: str, *, max_participants: int | None = None, lifetime: float | None = None
-    ) -> Room:
+    async def create_room(self, room_id: str, *, max_participants: int | None = None, lifetime: float | None = None) -> Room:
         """Open a room.
 
         ``max_participants``: None for the server's limit. ``lifetime``: seconds for which it stays while nobody is in

@@ -48,9 +48,7 @@ class TicketOffice:
         self._used: dict[str, tuple[bytes, float]] = {}
         self._newest: dict[str, tuple[bytes, float]] = {}
 
-    def issue(
-        self, *, room: str, user: str, kind: Kind, grants: Iterable[str], name: str | None, owner: str | None
-    ) -> str:
+    def issue(self, *, room: str, user: str, kind: Kind, grants: Iterable[str], name: str | None, owner: str | None) -> str:
         """A ticket signed with the server's own key."""
         return mint_ticket(
             self._keys[SERVER_KEY],

@@ -126,7 +126,7 @@ interface Bodies {
     resumed?: boolean;
   };
   "room.joined": { participant: Participant };
-  "room.left": { participant_id: string; reason?: "left" | "expired" | "removed" };
+  "room.left": { participant_id: string; reason?: "left" | "expired" };
   "room.updated": { streams?: Stream[]; owners?: string[]; participant?: Participant };
   "webrtc.offer": { sdp: Description; streams?: Stream[] };
   "webrtc.answer": { sdp: Description };
@@ -261,7 +261,7 @@ const BODIES: { [K in MessageType]: Fields<Bodies[K]> } = {
   "room.joined": { participant: required(participant) },
   "room.left": {
     participant_id: required(id),
-    reason: optional(oneOf("left", "expired", "removed"), "left"),
+    reason: optional(oneOf("left", "expired"), "left"),
   },
   "room.updated": { streams: orNull(streams), owners: orNull(owners), participant: orNull(participant) },
   "webrtc.offer": { sdp: required(description), streams: optional(streams, []) },

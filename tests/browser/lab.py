@@ -47,9 +47,7 @@ class NotebookPage:
         """The notebook is there and its kernel waits for work."""
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", state="attached", timeout=PAGE_LIMIT)
         wait_for(lambda: self._kernel_state() == "idle", PAGE_LIMIT / 1000, "an idle kernel")
-        self.page.wait_for_selector(
-            ".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached", timeout=PAGE_LIMIT
-        )
+        self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached", timeout=PAGE_LIMIT)
 
     def run_all(self) -> None:
         """Run > Run All Cells; does not wait."""

@@ -81,8 +81,7 @@ def test_a_second_browser_is_seen_and_its_camera_read_by_name(
         assert people
         tile = notebook.room.locator(f".forge-rtc-tile[data-participant='{tab}'][data-live] video")
         tile.wait_for(state="visible", timeout=20_000)
-        width = tile.evaluate("video => new Promise(done => { const f = () => video.videoWidth ? done(video.videoWidth) : setTimeout(f, 50); f(); })")
-        assert width > 0
+        wait_for(lambda: tile.evaluate("video => video.videoWidth"), what="a picture in the remote tile")
     finally:
         context.close()
 

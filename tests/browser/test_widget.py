@@ -126,9 +126,7 @@ def _is_still(received: Callable[[], int], notebook: NotebookPage) -> bool:
     return received() == before
 
 
-def test_permission_denied_says_what_to_do(
-    launch: Callable[..., Browser], open_notebook: OpenNotebook, room_id: str
-) -> None:
+def test_permission_denied_says_what_to_do(launch: Callable[..., Browser], open_notebook: OpenNotebook, room_id: str) -> None:
     browser = launch("--deny-permission-prompts")
     try:
         notebook = open_notebook(browser.new_context(), cells(room_id))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -81,13 +80,13 @@ def test_a_ping_is_answered_with_our_time() -> None:
         '{"t":"pong","n":1}',
         '{"t":"pong","n":1,"now":"late"}',
         '{"t":"pong","n":99,"now":1}',
-        '{"t":"pong","n":0,"now":true}',
         '{"t":"pong","n":0,"now":NaN}',
         '{"t":"pong","n":0,"now":1e999}',
         "[" * 100_000,
         b"\xff\xfe",
         b"\x00" * 10,
         "1" * 10_000,
+        '{"t":"pong","n":0,"now":1' + "0" * 400 + "}",
     ],
 )
 def test_frames_that_say_nothing_do_nothing(frame: str | bytes) -> None:
@@ -112,8 +111,7 @@ async def test_pings_go_out_and_pongs_measure_the_other_clock(quick: None) -> No
 
     await await_for(answer, what="three offsets")
     assert ends.offsets[-1] == pytest.approx(50, abs=0.5)
-    numbers = [ping["n"] for ping in ends.sent]
-    assert numbers == sorted(set(numbers), key=str) or numbers == list(range(1, len(numbers) + 1))
+    assert [ping["n"] for ping in ends.sent] == list(range(1, len(ends.sent) + 1))
     assert ends.deaths == 0
     running.cancel()
 
@@ -141,12 +139,10 @@ async def test_any_frame_is_a_sign_of_life(quick: None, sign: str) -> None:
     assert ends.deaths == 1
 
 
-async def test_time_before_the_channel_opened_does_not_count(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = time.monotonic()
-    later: Callable[[], float] = lambda: now + 1000  # noqa: E731
+async def test_time_before_the_channel_opened_does_not_count(quick: None) -> None:
     ends = Ends()
-    monkeypatch.setattr(heartbeat.time, "monotonic", later)
+    ends.beat._heard -= 1000
     running = asyncio.create_task(ends.beat.run())
-    await await_for(lambda: ends.sent, what="a ping")
+    await await_for(lambda: len(ends.sent) > 2, what="three pings")
     assert ends.deaths == 0
     running.cancel()

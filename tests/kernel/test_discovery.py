@@ -168,9 +168,7 @@ def test_where_the_hub_does_not_know_the_port_the_servers_file_tells_it(url: str
     assert "JUPYTERHUB_SERVICE_URL" in find(environ, tmp_path)[1][1]
     write_server_file(tmp_path, token="")
     ways, missing = find(environ, tmp_path)
-    assert [(way.how, way.url, way.token) for way in ways] == [
-        ("JupyterHub", "http://localhost:9999/base/", "hubtoken")
-    ]
+    assert [(way.how, way.url, way.token) for way in ways] == [("JupyterHub", "http://localhost:9999/base/", "hubtoken")]
     assert "no token" in missing[1]
 
 

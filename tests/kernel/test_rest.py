@@ -151,9 +151,7 @@ def test_a_certificate_of_nobody_we_trust(tmp_path: Path) -> None:
         rest(way, "GET", "health")
 
 
-def test_the_local_server_is_known_by_the_certificate_file_it_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_local_server_is_known_by_the_certificate_file_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(reply(200, "[]"), self_signed(tmp_path)) as way:
         monkeypatch.setenv("FORGE_RTC_SERVER_CERTIFICATE", str(tmp_path / "server.pem"))
         assert rest(Way("env", way.url, secret="0123456789abcdef0123456789abcdef"), "GET", "rooms") == []
@@ -174,9 +172,7 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     builder = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
     pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    pem += key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem += key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (folder / "server.pem").write_bytes(pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")

@@ -94,12 +94,8 @@ def attack(server: JupyterProcess, witnesses: Witnesses, frames: list[str | byte
         return [answer for answer in answers if answer["type"] not in PASSING_BY]
 
 
-@pytest.mark.parametrize(
-    "case", [case for _, case in INVALID if case["from"] == "client"], ids=lambda case: case["frame"][:40]
-)
-def test_each_invalid_vector_gets_its_error_and_harms_nobody(
-    witnesses: Witnesses, eve: Client, case: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("case", [case for _, case in INVALID if case["from"] == "client"], ids=lambda case: case["frame"][:40])
+def test_each_invalid_vector_gets_its_error_and_harms_nobody(witnesses: Witnesses, eve: Client, case: dict[str, Any]) -> None:
     eve.ws.send(case["frame"])
     answer = eve.receive()
     assert answer["type"] == "error"

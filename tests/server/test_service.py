@@ -179,9 +179,7 @@ async def test_a_handler_of_another_application(tmp_path: Path) -> None:
         welcome = await join(ann)
         assert (welcome["room"], welcome["participant"]["user"]) == ("foreign", "ann")
         service = server.service
-        ticket = service.tickets.issue(
-            room="foreign", user="bob", kind="browser", grants=["join"], name="Bob", owner=None
-        )
+        ticket = service.tickets.issue(room="foreign", user="bob", kind="browser", grants=["join"], name="Bob", owner=None)
         assert (await join(bob, ticket=ticket))["participant"]["name"] == "Bob"
         joined = (await receive(ann))["participant"]
         assert [peer.id for peer in (await service.get_room("foreign")).peers][1] == joined["id"]
@@ -222,9 +220,7 @@ async def test_who_may_not_create_cannot_tell_a_missing_room(named: Running) -> 
     ("user", "read", "create", "ticket", "upgrade"),
     [("teacher", 200, 201, 201, True), ("pupil", 403, 403, 201, True), ("guest", 200, 403, 403, False)],
 )
-async def test_actions_are_authorized(
-    named: Running, user: str, read: int, create: int, ticket: int, upgrade: bool
-) -> None:
+async def test_actions_are_authorized(named: Running, user: str, read: int, create: int, ticket: int, upgrade: bool) -> None:
     await named.service.create_room("there")
     for path in ("health", "rooms", "ice-servers", "rooms/there"):
         assert (await named.fetch("GET", path, user))[0] == read

@@ -48,9 +48,7 @@ def start_and_fail(folder: Path, config: str, **environ: str) -> tuple[int, list
         ("c.ForgeRTC.max_rooms = 0", ["max_rooms", "less than 1"]),
     ],
 )
-def test_settings_that_cannot_be_used_stop_the_server_with_one_line(
-    tmp_path: Path, config: str, told: list[str]
-) -> None:
+def test_settings_that_cannot_be_used_stop_the_server_with_one_line(tmp_path: Path, config: str, told: list[str]) -> None:
     status, lines = start_and_fail(tmp_path, config)
     assert status == 1
     assert len(lines) == 1

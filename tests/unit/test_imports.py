@@ -57,9 +57,7 @@ def test_the_control_for_the_tests_above_sees_what_is_loaded() -> None:
 
 
 @pytest.mark.parametrize("statement", [IMPORT, ALL_NAMES, EXTENSION], ids=["import", "every name used", "%load_ext"])
-def test_importing_takes_little_beyond_what_a_notebook_has_loaded(
-    statement: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_importing_takes_little_beyond_what_a_notebook_has_loaded(statement: str, capsys: pytest.CaptureFixture[str]) -> None:
     cost = measure(statement, runs=5)
     with capsys.disabled():
         print(f"\n{statement}: {cost.best_ms:.1f} ms beyond numpy, anywidget and IPython (best of {cost.runs})")

@@ -1,4 +1,4 @@
-"""Everything that touches the privates of aiortc and aioice (engine process); each piece has a test that fails when they change."""
+"""All that touches privates of aiortc and aioice (engine process); each piece has a test that fails when they change."""
 
 from .network import install_network_fixes
 from .receiver import LiveReceiver, VideoSink, install_live_receiver

@@ -93,8 +93,7 @@ class LiveReceiver(RTCRtpReceiver):
 
     def ask_keyframe(self) -> None:
         """Send a picture loss indication with the next packet that comes (RFC 4585 section 6.3.1)."""
-        error: threading.Event = self._RTCRtpReceiver__decoder_error
-        error.set()
+        self._RTCRtpReceiver__decoder_error.set()  # type: ignore[attr-defined]
 
 
 class _TrackQueue(asyncio.Queue[Any]):
@@ -116,5 +115,5 @@ def decoder_worker(
 
 
 def install_live_receiver() -> None:
-    aiortc.rtcpeerconnection.RTCRtpReceiver = LiveReceiver  # type: ignore[misc]
+    aiortc.rtcpeerconnection.RTCRtpReceiver = LiveReceiver  # type: ignore[attr-defined]
     aiortc.rtcrtpreceiver.decoder_worker = decoder_worker

@@ -93,6 +93,38 @@ describe("joining", () => {
   });
 });
 
+test("nothing stays behind after many rooms", async () => {
+  const made: RTCPeerConnection[] = [];
+  const Real = globalThis.RTCPeerConnection;
+  class Counted extends Real {
+    constructor(configuration?: RTCConfiguration) {
+      super(configuration);
+      made.push(this);
+    }
+  }
+  vi.stubGlobal("RTCPeerConnection", Counted);
+  const models = Array.from({ length: 10 }, () => fakeModel());
+  for (const model of models) {
+    const other = invite("Ada");
+    const view = show(model);
+    await joined(view);
+    await other.media.switchOn("camera");
+    await expect
+      .poll(() => find(view, ".forge-rtc-tile[data-stream]")?.hasAttribute("data-live"), { timeout: 5_000 })
+      .toBe(true);
+    view.close();
+    dispatchEvent(new Event("pagehide"));
+  }
+  vi.unstubAllGlobals();
+  expect(made.length).toBe(20);
+  expect(made.filter(({ connectionState }) => connectionState !== "closed")).toEqual([]);
+  expect(sockets().filter(({ readyState }) => readyState !== 3)).toEqual([]);
+  expect(document.querySelectorAll("video, audio").length).toBe(0);
+  expect(models.map((model) => model.listening()).every((count) => count === 0)).toBe(true);
+  const registry = (globalThis as Record<symbol, unknown>)[Symbol.for("forge_rtc_nb")];
+  expect(registry).toEqual(new Map());
+});
+
 describe("a kernel that needs the page, or a page that needs the kernel", () => {
   test("a page without Jupyter asks the kernel for a ticket, and joins with it", async () => {
     closePage();
