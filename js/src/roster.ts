@@ -32,9 +32,17 @@ export class Roster {
     for (const person of participants) this.put(person);
   }
 
-  put(person: Participant): void {
+  /** Somebody new, or known with something changed. Returns true if they were missing since a welcome. */
+  put(person: Participant): boolean {
+    const missing = this.isMissing(person.id);
     this.#stopWaiting(person.id);
     this.#people.set(person.id, person);
+    return missing;
+  }
+
+  /** True while somebody counts as present though the server does not know them. */
+  isMissing(id: string): boolean {
+    return this.#missing.has(id);
   }
 
   remove(id: string): void {

@@ -170,12 +170,17 @@ export class Session extends EventTarget {
     if (!samePerson) this.#reset();
     this.#me = message.participant;
     this.#roster.welcome(message.participants, message.resumed ? RESUME_GRACE : RESTART_GRACE);
-    if (message.resumed !== true) this.#eachPeer((peer) => peer.resync());
+    if (message.resumed !== true) this.#resync();
     this.#rewatch();
     this.#tuneIn();
     this.#catchUp(message.participant);
     this.dispatchEvent(new Event("welcome"));
     this.#changed();
+  }
+
+  /** Say again what may have been lost, to those who are there; to the others when they come. */
+  #resync(): void {
+    for (const [id, peer] of this.#peers) if (!this.#roster.isMissing(id)) peer.resync();
   }
 
   /** Tell what changed between the hello and its answer. */
@@ -212,8 +217,9 @@ export class Session extends EventTarget {
       this.#me = participant;
       return;
     }
-    this.#roster.put(participant);
+    const cameBack = this.#roster.put(participant);
     this.#dropEnded(participant);
+    if (cameBack) this.#peers.get(participant.id)?.resync();
     this.#rewatch();
     this.#tuneIn();
   }

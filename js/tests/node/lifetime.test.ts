@@ -113,7 +113,9 @@ describe("the people in the room", () => {
     roster.welcome([person("a")], RESTART_GRACE);
     expect(roster.get("b")?.state).toBe("reconnecting");
     vi.advanceTimersByTime(RESTART_GRACE - 1);
-    roster.put(person("b"));
+    expect(roster.isMissing("b")).toBe(true);
+    expect(roster.put(person("b"))).toBe(true); // so that what was lost meanwhile is said again
+    expect(roster.put(person("b"))).toBe(false);
     vi.advanceTimersByTime(RESTART_GRACE);
     expect(roster.get("b")?.state).toBeUndefined();
     expect(left).not.toHaveBeenCalled();
