@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
+import re
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -17,6 +17,8 @@ from .kernel.participants import Participant
 from .kernel.room import Room
 from .kernel.streams import VideoStream
 from .rest import rest
+
+_OPTION = re.compile(r"(?<!\S)(-n|--format)[ =]+(\S+)")
 
 
 @magics_class
@@ -44,15 +46,11 @@ class RTCMagics(Magics):
             %%rtc frames cam -n 100
             brightness.append(frame.array.mean())
         """
-        try:
-            words = shlex.split(line)
-        except ValueError as error:
-            raise UsageError(f"%rtc: {error}") from None
-        command, arguments = (words[0], words[1:]) if words else ("", [])
+        command, *arguments = line.split() or [""]
         if cell is not None:
             if command != "frames":
                 raise UsageError("%%rtc has one command, frames: %%rtc frames STREAM [-n COUNT] [--format FORMAT]")
-            return self._frames(arguments, cell)
+            return self._frames(line.partition("frames")[2], cell)
         methods = {"join": self._join, "rooms": self._rooms, "who": self._who, "leave": self._leave}
         if command not in methods:
             raise UsageError("%rtc join ROOM [as VARIABLE] | rooms | who [ROOM] | leave [ROOM]; %rtc? explains them")
@@ -106,14 +104,15 @@ class RTCMagics(Magics):
             raise NotInRoom(f"this notebook is in no room {' '.join(arguments)}".rstrip() + f"; it is in: {here}")
         return rooms
 
-    def _frames(self, arguments: list[str], cell: str) -> None:
-        options, rest_of_line = self.parse_options(" ".join(arguments), "n:", "format=")
-        count = _count(options.get("n"))
-        stream = self._shell.ev(rest_of_line) if rest_of_line else None
+    def _frames(self, line: str, cell: str) -> None:
+        options = dict(_OPTION.findall(line))
+        count = _count(options.get("-n"))
+        expression = _OPTION.sub("", line).strip()
+        stream = self._shell.ev(expression) if expression else None
         if not isinstance(stream, VideoStream):
             raise UsageError("%%rtc frames needs a video stream, such as room.camera")
         code = compile(self._shell.transform_cell(cell), "<%%rtc frames>", "exec")
-        frames = stream.frames(format=options.get("format", "rgb24"))
+        frames = stream.frames(format=options.get("--format", "rgb24"))
         try:
             for done, frame in enumerate(frames, start=1):
                 self._shell.user_ns["frame"] = frame

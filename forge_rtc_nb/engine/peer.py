@@ -116,6 +116,9 @@ class Peer:
         await pc.setLocalDescription(await pc.createAnswer())
         answer = SessionDescription(type="answer", sdp=prepare_answer(pc.localDescription.sdp))
         self._send(Answer(to=self.id, epoch=offer.epoch, sdp=answer))
+        if "\na=candidate:" not in answer.sdp:
+            # aioice keeps silent about it, and the connection would stay "new" for ever.
+            self._on_fault("no network address to offer: are the STUN and TURN servers' addresses and credentials right?")
 
     async def _open_connection(self) -> None:
         await self._close_connection()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,7 +38,8 @@ def launch(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> 
     write_bars(video)
 
     def start(*flags: str) -> Browser:
-        arguments = [*QUIET, f"--use-file-for-fake-video-capture={video}", *flags]
+        extra = os.environ.get("FORGE_RTC_TEST_CHROMIUM", "").split()
+        arguments = [*QUIET, f"--use-file-for-fake-video-capture={video}", *extra, *flags]
         return playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
 
     return start
