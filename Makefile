@@ -12,14 +12,14 @@ STATIC := forge_rtc_nb/static/widget.js
 NOTEBOOK := notebooks/01-webcam-to-numpy.ipynb
 
 .DEFAULT_GOAL := help
-.PHONY: help install js demo test soak bench check format chromium clean
+.PHONY: help install js demo test soak bench check format system clean
 
 help:
 	@echo "make demo     open JupyterLab on the first notebook"
 	@echo "make install  everything into .venv, front end built"
 	@echo "make js       build the front end"
 	@echo "make check    formatting, lint, types, who may import whom"
-	@echo "make test     pytest, vitest and the browser journeys (installs Chromium where there is none)"
+	@echo "make test     pytest, vitest and the browser journeys (installs Chromium and coturn where there are none)"
 	@echo "make soak     the tests that take minutes"
 	@echo "make bench    measure; writes build/bench.json"
 	@echo "make format   let ruff and Biome rewrite the sources"
@@ -62,16 +62,19 @@ install: $(VENV)/.stamp-python $(STATIC)
 
 js: $(STATIC)
 
-chromium:
-	@[ -z "$${FORGE_RTC_CHROMIUM:-}" ] || exit 0; \
-	for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && exit 0; done; \
+system:
+	@missing=""; \
+	found=""; for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && found=yes; done; \
+	[ -n "$$found" ] || missing="chromium"; \
+	command -v turnserver >/dev/null 2>&1 || missing="$$missing coturn"; \
+	[ -n "$$missing" ] || exit 0; \
 	if command -v apt-get >/dev/null 2>&1; then \
 	  run=""; [ "$$(id -u)" = 0 ] || run=sudo; \
 	  $$run apt-get update && $$run env DEBIAN_FRONTEND=noninteractive \
-	    apt-get install --yes --no-install-recommends chromium; \
+	    apt-get install --yes --no-install-recommends $$missing; \
 	else \
-	  echo "The browser tests need Chromium or Chrome on PATH: install it (macOS: brew install --cask chromium," >&2; \
-	  echo "Fedora: dnf install chromium) and run make test again." >&2; exit 1; \
+	  echo "The tests need these programs on PATH: $$missing. Install them (macOS: brew install, Fedora: dnf install)" >&2; \
+	  echo "and run make test again." >&2; exit 1; \
 	fi
 
 # ---- using ---------------------------------------------------------------------------------------------------------
@@ -81,12 +84,12 @@ demo: install
 	[ "$$(uname)" = Darwin ] || [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ] || set -- "$$@" --no-browser; \
 	exec $(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/$(NOTEBOOK) "$$@"
 
-test: install chromium tests/hub/node_modules/.stamp
+test: install system tests/hub/node_modules/.stamp
 	$(BIN)/python -m pytest
 	cd js && npm test
 	@echo "make test: passed"
 
-soak: install chromium
+soak: install system
 	$(BIN)/python -m pytest -m soak
 
 bench: install

@@ -66,7 +66,7 @@ def chromium_path() -> str:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
-    raise AssertionError("no Chromium on PATH: `make chromium` installs it")
+    raise AssertionError("no Chromium on PATH: `make system` installs it")
 
 
 def stop_process(process: subprocess.Popen[bytes], limit: float = STOP_LIMIT) -> int:

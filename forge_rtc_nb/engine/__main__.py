@@ -17,6 +17,24 @@ CLOSE_TIMEOUT = 3.0
 logger = logging.getLogger("forge_rtc_nb.engine")
 
 
+class LogLimit(logging.Filter):
+    """At most `RECORDS` a minute: what others send us decides how much there is to log, and the log lies on the user's disk."""
+
+    RECORDS = 200
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._minute = 0
+        self._count = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        minute = int(record.created // 60)
+        if minute != self._minute:
+            self._minute, self._count = minute, 0
+        self._count += 1
+        return self._count <= self.RECORDS
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m forge_rtc_nb.engine",
@@ -82,6 +100,8 @@ async def watch_room(options: argparse.Namespace) -> None:
 def run() -> None:
     options = parse()
     logging.basicConfig(level=os.environ.get("FORGE_RTC_LOG", "WARNING").upper(), format="%(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(LogLimit())
     from .aiortc_compat import install
 
     install()

@@ -49,8 +49,8 @@ class EngineProcess:
             # A session of its own keeps Ctrl-C, which the terminal or Jupyter sends to the kernel's group, away from it.
             start_new_session=True,
             stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=self._log,
+            stdout=None if os.environ.get("FORGE_RTC_LOG") else self._log,
+            stderr=None if os.environ.get("FORGE_RTC_LOG") else self._log,
             env=_environment(),
         )
 

@@ -89,9 +89,7 @@ def new_connection() -> RTCPeerConnection:
 async def negotiate(offerer: RTCPeerConnection, answerer: RTCPeerConnection, codecs: tuple[str, ...]) -> None:
     """One round of offer and answer, the offer prepared as the engine does."""
     await offerer.setLocalDescription(await offerer.createOffer())
-    await answerer.setRemoteDescription(
-        RTCSessionDescription(prepare_offer(offerer.localDescription.sdp, codecs), "offer")
-    )
+    await answerer.setRemoteDescription(RTCSessionDescription(prepare_offer(offerer.localDescription.sdp, codecs), "offer"))
     await answerer.setLocalDescription(await answerer.createAnswer())
     await offerer.setRemoteDescription(answerer.localDescription)
 
@@ -132,9 +130,7 @@ async def connected_pair(codec: str = "VP8") -> AsyncIterator[Pair]:
         pair.sender.addTrack(pair.track)
         await negotiate(pair.sender, pair.receiver, (codec,))
         pair.live.sink = pair.sink
-        await await_for(
-            lambda: pair.sender.connectionState == pair.receiver.connectionState == "connected", what="connected"
-        )
+        await await_for(lambda: pair.sender.connectionState == pair.receiver.connectionState == "connected", what="connected")
         yield pair
     finally:
         await pair.sender.close()

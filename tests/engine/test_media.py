@@ -88,6 +88,11 @@ def test_odd_sizes(size: tuple[int, int], pixel_format: str) -> None:
         np.testing.assert_array_equal(out[: height & ~1], luma[: height & ~1, : width & ~1])
 
 
+@pytest.mark.parametrize("pixel_format", FORMATS)
+def test_the_rings_shapes_are_those_of_av(pixel_format: str) -> None:
+    assert picture(16, 32).to_ndarray(format=pixel_format).shape == SHAPES[pixel_format](16, 32)
+
+
 # ---- views and sinks ----
 
 

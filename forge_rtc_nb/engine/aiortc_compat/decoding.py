@@ -110,8 +110,11 @@ class DecoderThread:
             return
         if self._decoder.waiting:
             self._ask()
-        for picture in pictures:
-            self._deliver(picture, frame, fresh)
+        try:
+            for picture in pictures:
+                self._deliver(picture, frame, fresh)
+        except Exception:
+            logger.exception("a picture could not be handed on")  # a dead thread would be a stream that just stands still
 
     def _ask(self) -> None:
         """Ask for a keyframe, again only when the last request had time to be answered."""

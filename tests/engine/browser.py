@@ -1,0 +1,108 @@
+"""A browser tab as the engine's `Peer` sees it: an RTCPeerConnection that offers, over signaling in memory (test process)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamTrack
+
+from forge_rtc_nb.engine.peer import Peer
+from forge_rtc_nb.protocol import Answer, IceServer, Message, Offer, SessionDescription, Stream
+from tests.engine.pairs import MemorySink, new_connection
+from tests.support import await_for
+
+M = TypeVar("M", bound=Message)
+_epochs = itertools.count(1)
+
+
+class Browser:
+    """Holds the `Peer` under test and everything that it sent."""
+
+    def __init__(self, name: str = "tab-1") -> None:
+        self.messages: list[Message] = []
+        self.faults: list[str] = []
+        self.connections: list[RTCPeerConnection] = []
+        self.answers_pings = True
+        self.ice_servers: list[IceServer] = []
+        self.peer = Peer(name, self.messages.append, self._ice, self.faults.append)
+        self.epoch = 0
+
+    @property
+    def pc(self) -> RTCPeerConnection:
+        """The present connection of the tab."""
+        return self.connections[-1]
+
+    def sent(self, kind: type[M]) -> list[M]:
+        """The messages of this type that the engine sent."""
+        return [message for message in self.messages if isinstance(message, kind)]
+
+    def connect(self) -> RTCPeerConnection:
+        """A new RTCPeerConnection with a new epoch, and the control channel."""
+        pc = new_connection()
+        self.epoch = next(_epochs)
+        self.connections.append(pc)
+        channel: RTCDataChannel = pc.createDataChannel("control", negotiated=True, id=0)
+        channel.on("message", lambda text: self._on_control(channel, text))
+        return pc
+
+    async def offer(
+        self, streams: dict[str, MediaStreamTrack], *, edit: Callable[[str], str] = lambda sdp: sdp, answered: bool = True
+    ) -> Offer:
+        """Send what is to be sent in this connection, and take the answer."""
+        known = {t.sender.track: t for t in self.pc.getTransceivers() if t.sender.track is not None}
+        for track in streams.values():
+            if track not in known:
+                self.pc.addTrack(track)
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        mids = {t.sender.track: t.mid for t in self.pc.getTransceivers()}
+        mapped = [Stream(id=id, name=id, kind="video", source="camera", mid=mids[track]) for id, track in streams.items()]
+        description = SessionDescription(type="offer", sdp=edit(self.pc.localDescription.sdp))
+        message = Offer(from_=self.peer.id, epoch=self.epoch, sdp=description, streams=mapped)
+        count = len(self.sent(Answer))
+        self.peer.receive(message)
+        if answered:
+            await await_for(lambda: len(self.sent(Answer)) > count, what="an answer")
+            answer = self.sent(Answer)[-1]
+            assert answer.epoch == self.epoch
+            await self.pc.setRemoteDescription(RTCSessionDescription(answer.sdp.sdp, "answer"))
+        return message
+
+    async def connected(self) -> None:
+        await await_for(lambda: self.pc.connectionState == "connected", what="connected")
+
+    async def _ice(self) -> list[IceServer]:
+        return self.ice_servers
+
+    def _on_control(self, channel: RTCDataChannel, text: str) -> None:
+        message = json.loads(text)
+        if message["t"] == "ping" and self.answers_pings:
+            channel.send(json.dumps({"t": "pong", "n": message["n"], "now": 0}))
+
+    async def close(self) -> None:
+        await self.peer.close()
+        await asyncio.gather(*(pc.close() for pc in self.connections))
+
+
+@asynccontextmanager
+async def browser(name: str = "tab-1") -> AsyncIterator[Browser]:
+    tab = Browser(name)
+    try:
+        yield tab
+    finally:
+        await tab.close()
+
+
+async def seen(show: Callable[[int], None], sink: MemorySink, value: int) -> None:
+    """Show pictures of this brightness until one arrives in the sink."""
+
+    def arrived() -> bool:
+        show(value)
+        return sink.has(value)
+
+    await await_for(arrived, what=f"a picture {value} arrives")
