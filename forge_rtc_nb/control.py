@@ -90,6 +90,8 @@ class Welcomed(Control, frozen=True):
     room: str
     me: Participant
     participants: list[Participant]
+    server: str = ""
+    """Public id of the room's server; empty where the server has none."""
 
 
 class RoomState(Control, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from keyword import iskeyword
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -18,7 +19,10 @@ from .kernel.room import Room
 from .kernel.streams import VideoStream
 from .rest import rest
 
-_OPTION = re.compile(r"(?<!\S)(-n|--format)[ =]+(\S+)")
+_OPTION = r"(?:-n|--format)(?:\s*=\s*|\s+)[\w.+-]+"
+_FRAMES = re.compile(rf"(?P<before>(?:{_OPTION}\s+)*)(?P<stream>.*?)(?P<after>(?:(?:^|\s+){_OPTION})*)")
+"""Options stand before or after the stream: what looks like one within its expression belongs to that."""
+_BARE = re.compile(r"(?:^|.*\s)(-n|--format)(?:\s*=)?")
 
 
 @magics_class
@@ -64,7 +68,7 @@ class RTCMagics(Magics):
     def _join(self, arguments: list[str]) -> Room:
         if len(arguments) == 1:
             arguments = [*arguments, "as", "room"]
-        if len(arguments) != 3 or arguments[1] != "as" or not arguments[2].isidentifier():
+        if len(arguments) != 3 or arguments[1] != "as" or not arguments[2].isidentifier() or iskeyword(arguments[2]):
             raise UsageError("%rtc join ROOM [as VARIABLE]")
         room = join(arguments[0])
         self._shell.push({arguments[2]: room})
@@ -105,14 +109,16 @@ class RTCMagics(Magics):
         return rooms
 
     def _frames(self, line: str, cell: str) -> None:
-        options = dict(_OPTION.findall(line))
+        expression, options = _parse_frames(line.strip())
         count = _count(options.get("-n"))
-        expression = _OPTION.sub("", line).strip()
         stream = self._shell.ev(expression) if expression else None
         if not isinstance(stream, VideoStream):
             raise UsageError("%%rtc frames needs a video stream, such as room.camera")
         code = compile(self._shell.transform_cell(cell), "<%%rtc frames>", "exec")
-        frames = stream.frames(format=options.get("--format", "rgb24"))
+        try:
+            frames = stream.frames(format=options.get("--format", "rgb24"))
+        except ValueError as error:
+            raise UsageError(f"--{error}") from None
         try:
             for done, frame in enumerate(frames, start=1):
                 self._shell.user_ns["frame"] = frame
@@ -143,6 +149,17 @@ class Table:
             return "<tr>" + "".join(f"<{tag} style='text-align:left'>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
         return f"<table>{row(self.head, 'th')}{''.join(row(cells, 'td') for cells in self.rows)}</table>"
+
+
+def _parse_frames(line: str) -> tuple[str, dict[str, Any]]:
+    """The expression of `%%rtc frames`, and its options."""
+    found = _FRAMES.fullmatch(line)
+    assert found is not None  # every part may be empty
+    stream = found["stream"]
+    if bare := _BARE.fullmatch(stream):
+        raise UsageError(f"{bare[1]} takes a value: %%rtc frames STREAM [-n COUNT] [--format FORMAT]")
+    given = re.findall(r"(-n|--format)\s*=?\s*([\w.+-]+)", found["before"] + found["after"])
+    return stream, dict(given)
 
 
 def _count(text: str | None) -> int | None:

@@ -162,6 +162,8 @@ class Welcome(Message, frozen=True, tag="room.welcome"):
     resume: str
     resumed: bool = False
     """True where the connection continues an earlier one and nobody was told."""
+    server: Short = ""
+    """Public id of the server, the same as in its health: rooms of one name on two servers are two rooms."""
 
 
 class Joined(Message, frozen=True, tag="room.joined"):

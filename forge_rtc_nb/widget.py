@@ -27,20 +27,28 @@ class RoomWidget(anywidget.AnyWidget):
     room_id = traitlets.Unicode().tag(sync=True)
     kernel_id = traitlets.Unicode().tag(sync=True)
     kernel_name = traitlets.Unicode().tag(sync=True)
+    server_id = traitlets.Unicode().tag(sync=True)
+    """The room's server: a page of another server must not take its own room of that name for this one."""
     status = traitlets.Unicode("joined").tag(sync=True)
     detail = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        super().__init__(room_id=room.id, **_identity(room))
+        self._taking = threading.Lock()
+        super().__init__(room_id=room.id, status=_status(room.state), **_identity(room))
         self.on_msg(self._received)
 
+    def follow(self, room: Room) -> None:
+        """Show this handle of the same room from now on, in every cell where the widget stands already."""
+        self._room = room
+        self.show_state(room.state)
+
     def show_state(self, state: str, detail: str = "") -> None:
-        """Tell the page how the kernel's side of the room is; called in any thread."""
+        """Tell the page how the kernel's side of the room is, as `Room.state` has it; called in any thread."""
         with self.hold_sync():
             for name, value in _identity(self._room).items():
                 setattr(self, name, value)
-            self.status, self.detail = state, detail
+            self.status, self.detail = _status(state), detail
 
     def _received(self, _widget: Any, content: Any, _buffers: Any) -> None:
         kind = content.get("type") if isinstance(content, dict) else None
@@ -61,19 +69,33 @@ class RoomWidget(anywidget.AnyWidget):
             self.send({"type": "ticket.refused", "message": str(error)})
 
     def _take_ticket(self, way: Way) -> None:
+        # Each cell that shows the room offers one, and each that went in would be a participant.
+        if self._taking.acquire(blocking=False):
+            try:
+                self._enter_by(way)
+            finally:
+                self._taking.release()
+
+    def _enter_by(self, way: Way) -> None:
         from .kernel.joining import enter_by
 
+        if self._room.state != "waiting":
+            return
         try:
             enter_by(self._room, [way])
         except RTCError as error:
-            self.show_state("waiting", f"the server refused this notebook: {error}")
-        else:
-            self.show_state("joined")
+            if self._room.state == "waiting":
+                self.show_state("waiting", f"the server refused this notebook: {error}")
+
+
+def _status(state: str) -> str:
+    """The page's word for a `Room.state`."""
+    return {"closed": "error", "joining": "waiting"}.get(state, state)
 
 
 def _identity(room: Room) -> dict[str, str]:
-    """The kernel as a participant; empty while it is none."""
+    """The kernel as a participant, and of which server; empty while it is none."""
     try:
-        return {"kernel_id": room.me.id, "kernel_name": room.me.name}
+        return {"kernel_id": room.me.id, "kernel_name": room.me.name, "server_id": room.server_id}
     except RTCError:
         return {}

@@ -78,21 +78,26 @@ async def serve(options: argparse.Namespace) -> None:
 
 
 async def watch_room(options: argparse.Namespace) -> None:
-    """Join by hand, and print."""
+    """Join by hand, and print; `SystemExit` with status 1 where the room refuses us or ends."""
     import msgspec
 
-    from ..control import Join
+    from ..control import Join, Reply, RoomState
     from .service import Service
+
+    ended = asyncio.Event()
 
     def show(message: Control) -> None:
         print(msgspec.json.encode(message).decode(), flush=True)
+        if (isinstance(message, Reply) and message.error) or (isinstance(message, RoomState) and message.state == "closed"):
+            ended.set()
 
     service = Service(create_memory(), show)
     url = options.server.rstrip("/") + "/"
     way = Way("command line", url, os.environ.get("FORGE_RTC_TOKEN"))
     service.receive(Join(1, options.room, options.name, [way], 10.0))
     try:
-        await asyncio.Event().wait()
+        await ended.wait()
+        raise SystemExit(1)
     finally:
         await service.close()
 
@@ -113,14 +118,17 @@ def run() -> None:
     except ImportError:
         pass
     work = serve(options) if options.control is not None else watch_room(options)
+    status = 0
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(work)
     except KeyboardInterrupt:
         pass
+    except SystemExit as end:
+        status = int(end.code or 0)
     # Decoder threads of a connection that did not close in time must not keep a finished engine alive.
     logging.shutdown()
-    os._exit(0)
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from aiortc import (
 from aiortc.sdp import candidate_from_sdp
 
 from ..protocol import Answer, IceCandidate, IceServer, Message, Negotiate, Offer, SessionDescription, Subscribe, Unsubscribe
-from .aiortc_compat import LiveReceiver, VideoSink
+from .aiortc_compat import LiveReceiver, VideoSink, close_connection
 from .heartbeat import Heartbeat
 from .negotiation import DEFAULT_CODECS, Negotiation, is_mdns, prepare_answer, prepare_offer
 from .tasks import Tasks
@@ -27,6 +27,8 @@ from .tasks import Tasks
 logger = logging.getLogger(__name__)
 
 RETRY_FIRST, RETRY_LAST = 0.5, 8.0
+CONNECT_LIMIT = 15.0
+"""Seconds for a connection to come up. aiortc stays in ``new`` for ever where no candidate pair works."""
 MAX_WAITING = 256
 """Messages of one participant that wait while an offer is worked on; more are a fault of the sender and are dropped."""
 
@@ -56,15 +58,18 @@ class Peer:
         self._pc: RTCPeerConnection | None = None
         self._offset = 0.0
         self._retry_delay = RETRY_FIRST
+        self._asking = False
         self._inbox: asyncio.Queue[Offer | IceCandidate] = asyncio.Queue(maxsize=MAX_WAITING)
         self._tasks = Tasks()
         self._connection_tasks = Tasks()
+        self._closing = Tasks()
         self._tasks.start(self._work())
 
     def subscribe(self, stream: str, sink: VideoSink) -> None:
         """Ask for a stream; its pictures go to ``sink`` from now on, over whatever connection."""
         self._sinks[stream] = sink
         self._negotiation.wanted.add(stream)
+        self._route_sinks()  # its m-line may be there from before: the sender then needs no new offer
         self._send(Subscribe(to=self.id, stream=stream))
 
     def unsubscribe(self, stream: str) -> None:
@@ -87,7 +92,8 @@ class Peer:
 
     async def close(self) -> None:
         await self._tasks.close()
-        await self._close_connection()
+        self._close_connection()
+        await self._closing.finish()
 
     async def _work(self) -> None:
         while True:
@@ -107,8 +113,11 @@ class Peer:
         step = self._negotiation.offer(offer.epoch or 0, offer.streams)
         if step == "stale":
             return
-        if step == "new" or self._pc is None:
+        if step == "new":
             await self._open_connection()
+        elif self._pc is None:
+            self._lost("it goes on with a connection that is closed here")
+            return
         pc = self._pc
         assert pc is not None
         await pc.setRemoteDescription(RTCSessionDescription(prepare_offer(offer.sdp.sdp, preferred_codecs()), "offer"))
@@ -128,6 +137,13 @@ class Peer:
         self._pc = pc
         pc.on("connectionstatechange", lambda: self._state_changed(pc))
         self._open_control(pc)
+        self._connection_tasks.start(self._limit_connecting(pc))
+
+    async def _limit_connecting(self, pc: RTCPeerConnection) -> None:
+        limit = CONNECT_LIMIT
+        await asyncio.sleep(limit)
+        if pc is self._pc and pc.connectionState != "connected":
+            self._lost(f"no connection within {limit:g} s")
 
     def _open_control(self, pc: RTCPeerConnection) -> None:
         channel: RTCDataChannel = pc.createDataChannel("control", negotiated=True, id=0)
@@ -185,25 +201,32 @@ class Peer:
             self._lost("the connection was lost")
 
     def _lost(self, why: str) -> None:
-        self._tasks.start(self._fail(why))
+        """The present connection is over: the next message finds none."""
+        self._tasks.start(self._fail(self._close_connection(), why))
 
-    async def _fail(self, why: str) -> None:
-        """Close the connection, and ask for a new one while anybody wants its streams."""
-        await self._close_connection()
-        if not self._negotiation.wanted:
+    async def _fail(self, closed: Awaitable[None], why: str) -> None:
+        """Ask for a new connection while anybody wants its streams."""
+        await closed
+        if not self._negotiation.wanted or self._asking:
             return
         self._on_fault(why)
+        self._asking = True
         delay, self._retry_delay = self._retry_delay, min(self._retry_delay * 2, RETRY_LAST)
         await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+        self._asking = False
         if self._pc is None and self._negotiation.wanted:
             self._send(Negotiate(to=self.id, restart=True))
 
-    async def _close_connection(self) -> None:
-        pc, self._pc = self._pc, None
-        if pc is None:
-            return
-        await self._connection_tasks.close()
+    def _close_connection(self) -> Awaitable[None]:
+        """Takes the connection out at once, so that another may come; what is returned waits until it is closed."""
+        pc, tasks = self._pc, self._connection_tasks
+        self._pc, self._connection_tasks = None, Tasks()
+        return asyncio.shield(self._closing.start(self._close(pc, tasks)))
+
+    async def _close(self, pc: RTCPeerConnection | None, tasks: Tasks) -> None:
+        await tasks.close()
         try:
-            await asyncio.wait_for(pc.close(), 5)
+            if pc is not None:
+                await asyncio.wait_for(close_connection(pc), 5)
         except Exception as error:
             logger.warning("closing a connection to %s: %r", self.id, error)

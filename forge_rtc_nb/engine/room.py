@@ -44,6 +44,7 @@ class EngineRoom:
         self.id = entry.room
         self.name = entry.name
         self.me: Participant | None = None
+        self.server = ""
         self.state = control.RoomState(entry.room, "joining")
         self.participants: dict[str, Participant] = {}
         self.client = SignalingClient(entry, ways, self._receive, self._state_changed)
@@ -69,10 +70,15 @@ class EngineRoom:
             await self._forget(participant_id)
         await self._tasks.close()
 
+    @property
+    def is_open(self) -> bool:
+        """False once the server has ended it for us."""
+        return self.state.state != "closed"
+
     def tell(self) -> None:
         """The room as it stands, to the kernel."""
         assert self.me is not None
-        self._post(control.Welcomed(self.id, self.me, list(self.participants.values())))
+        self._post(control.Welcomed(self.id, self.me, list(self.participants.values()), self.server))
         self._post(self.state)
 
     def open_view(self, number: int, participant_id: str, stream_id: str, view: View) -> StreamSink:
@@ -147,7 +153,7 @@ class EngineRoom:
                 logger.warning("the server says %s: %s", message.code, message.message)
 
     def _welcome(self, welcome: Welcome) -> None:
-        self.me = welcome.participant
+        self.me, self.server = welcome.participant, welcome.server
         present = {p.id: p for p in welcome.participants}
         for participant_id in self.participants.keys() - present.keys():
             self._expect(participant_id)
@@ -219,3 +225,6 @@ class EngineRoom:
     def _state_changed(self, state: str, detail: str) -> None:
         self.state = control.RoomState(self.id, state, detail)
         self._post(self.state)
+        if not self.is_open:  # for good: media must not flow on behind the server's back
+            for participant_id in list(self._peers):
+                self._tasks.start(self._forget(participant_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -28,6 +29,8 @@ class Service:
         self._post = post
         self._views = Views(memory, post)
         self._rooms: dict[str, EngineRoom] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One lock a room id: two joins at once would be two participants, and a leave would miss a join under way."""
         self._synthetic: dict[int, SyntheticStream] = {}
         self._tasks = Tasks()
 
@@ -35,9 +38,9 @@ class Service:
         """One request of the kernel."""
         match message:
             case control.Join():
-                self._answer(message.req, self._join(message))
+                self._answer(message.req, self._in_turn(message.room, self._join(message)))
             case control.Leave():
-                self._answer(message.req, self._leave(message.room))
+                self._answer(message.req, self._in_turn(message.room, self._leave(message.room)))
             case control.TicketRequest():
                 self._answer(message.req, self._ticket(message))
             case control.OpenView():
@@ -65,13 +68,17 @@ class Service:
             logger.exception("a request of the kernel failed")
             self._post(control.Reply(req, error="error", message=f"{type(error).__name__}: {error}"))
 
+    async def _in_turn(self, room_id: str, work: Awaitable[None]) -> None:
+        async with self._turns[room_id]:
+            await work
+
     async def _join(self, request: control.Join) -> None:
         room = self._rooms.get(request.room)
-        if room is not None and (request.name is None or request.name == room.name):
+        if room is not None and room.is_open and (request.name is None or request.name == room.name):
             room.tell()
             return
         if room is not None:
-            await self._leave(request.room)  # another name is another participant
+            await self._leave(request.room)  # the server ended it, or: another name is another participant
         room = EngineRoom(Entry(request.room, request.name), request.ways, self._post, self._views.end)
         try:
             await asyncio.wait_for(room.enter(), request.timeout)

@@ -14,9 +14,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from .. import protocol
 from ..control import Way
-from ..errors import InvalidMessage, RTCError, SignalingError
+from ..errors import Forbidden, InvalidMessage, RTCError, SignalingError, Unauthorized
 from ..protocol import Hello, Message, ServerMessage, Welcome
-from ..rest import tls_context
+from ..rest import HOW_TO_ENABLE, tls_context
 from ..tickets import mint_ticket
 
 logger = logging.getLogger(__name__)
@@ -70,21 +70,27 @@ class SignalingClient:
         return self._way
 
     async def enter(self) -> Welcome:
-        """Try each way in turn. Raises what the server said if it refused, else `SignalingError` naming all that was tried."""
-        failures: list[str] = []
+        """Try each way in turn.
+
+        Raises what the server said if it refused; `SignalingError` naming all that was tried, or a single way's own error.
+        """
+        failures: list[RTCError] = []
         for way in self._ways:
+            where = f"{way.how} ({way.url})"
             try:
                 welcome = await self._connect(way)
             except Refused as error:
-                if error.code not in ("unauthorized", "forbidden"):
+                if error.code not in _NEXT_WAY:
                     raise
-                failures.append(f"{way.how} ({way.url}): {error}")
+                failures.append(_NEXT_WAY[error.code](f"{where}: {error}"))
             except SignalingError as error:
-                failures.append(f"{way.how} ({way.url}): {error}")
+                failures.append(SignalingError(f"{where}: {error}"))
             else:
                 self._way = way
                 return welcome
-        raise SignalingError("\n".join(failures))
+        if len(failures) == 1:
+            raise failures[0]
+        raise SignalingError("\n".join(map(str, failures)))
 
     async def run(self) -> None:
         """Read and write until closed; ends for good after a final close code, with state ``closed``."""
@@ -131,7 +137,7 @@ class SignalingClient:
                 self._receive(await self._connect(self._way))
                 return True
             except Refused as error:
-                if error.code == "unauthorized" and self._resume is not None:
+                if error.code == "unauthorized" and error.final and self._resume is not None:
                     self._resume = None  # too old, or the server has a new key: enter afresh
                 elif error.final:
                     self._on_state("closed", str(error))
@@ -169,13 +175,15 @@ class SignalingClient:
         return welcome
 
     async def _greet(self, socket: ClientConnection, way: Way) -> Welcome:
+        # The server shortens names, but refuses a message with one that is longer than this.
+        name = self._entry.name[:256] if self._entry.name is not None else None
         ticket = way.ticket
         if way.secret is not None and self._resume is None:
-            ticket = mint_ticket(way.secret, room=self._entry.room, user="kernel", kind="kernel", name=self._entry.name)
+            ticket = mint_ticket(way.secret, room=self._entry.room, user="kernel", kind="kernel", name=name)
         hello = Hello(
             version=protocol.VERSION,
             kind="kernel",
-            name=self._entry.name,
+            name=name,
             resume=self._resume,
             ticket=ticket if self._resume is None else None,
         )
@@ -218,20 +226,25 @@ class SignalingClient:
             return
         if isinstance(message, protocol.Ping):
             self.send(protocol.Pong(id=message.id))
-        else:
+            return
+        try:
             self._receive(message)
+        except Exception:
+            logger.exception("a %s could not be handled", type(message).__name__)  # the next one still can
 
 
 _CLOSED = {
     protocol.CLOSE_REPLACED: "the same participant joined from elsewhere",
     protocol.CLOSE_ROOM_DELETED: "the room was deleted",
-    protocol.CLOSE_UNAUTHORIZED: "the server accepts none of our credentials",
+    protocol.CLOSE_UNAUTHORIZED: "the server does not accept these credentials (`jupyter server list` prints its token)",
     protocol.CLOSE_FORBIDDEN: "you may not enter this room",
     protocol.CLOSE_ROOM_NOT_FOUND: "there is no such room, or you may not see it",
     protocol.CLOSE_FULL: "the room, or your share of connections, is full",
     protocol.CLOSE_BAD_HELLO: "the server speaks another version of the protocol",
     protocol.CLOSE_ABUSE: "the server closed the connection for too many bad messages",
 }
+_NEXT_WAY: dict[str, type[RTCError]] = {"unauthorized": Unauthorized, "forbidden": Forbidden}
+"""Refusals that concern these credentials only: the next way may have better ones."""
 _CODES = {
     protocol.CLOSE_UNAUTHORIZED: "unauthorized",
     protocol.CLOSE_FORBIDDEN: "forbidden",
@@ -249,14 +262,14 @@ def _code_name(code: int | None) -> str:
     return _CODES.get(code or 0, "signaling")
 
 
-def _handshake_error(error: Exception) -> SignalingError:
+def _handshake_error(error: Exception) -> RTCError:
     if isinstance(error, InvalidStatus):
         status = error.response.status_code
-        words = {
-            401: "its token or login is not accepted",
-            403: "its token or login is not accepted",
-            404: "no forge_rtc_nb extension there (enable it: jupyter server extension enable forge_rtc_nb)",
-        }
+        if status in (401, 403):
+            # Not final: to somebody who was in already, a proxy says this while the server behind it restarts.
+            code = "unauthorized" if status == 401 else "forbidden"
+            return Refused(code, f"HTTP {status}: it does not accept the token, or its user may not join rooms", final=False)
+        words = {404: f"no forge_rtc_nb extension there ({HOW_TO_ENABLE})"}
         return SignalingError(f"HTTP {status}: {words.get(status, 'not a Jupyter server with this extension')}")
     if isinstance(error, TimeoutError):
         return SignalingError("no answer within 5 s")

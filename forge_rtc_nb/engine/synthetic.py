@@ -22,9 +22,10 @@ COLOURS = np.array(
 def parse_spec(stream: str) -> tuple[int, int, float]:
     """``synthetic:HEIGHTxWIDTH@FPS`` as (height, width, fps); `ValueError` for anything else."""
     match = _SPEC.fullmatch(stream)
-    if match is None:
+    height, width, fps = (int(match[1]), int(match[2]), float(match[3])) if match else (0, 0, 0.0)
+    if not (height and width and fps):
         raise ValueError(f"{stream!r} is no synthetic stream")
-    return int(match[1]), int(match[2]), float(match[3])
+    return height, width, fps
 
 
 class SyntheticStream:

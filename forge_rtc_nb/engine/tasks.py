@@ -27,6 +27,10 @@ class Tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a background task failed", exc_info=error)
 
+    async def finish(self) -> None:
+        """Wait for their ends without cancelling them."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
     async def close(self) -> None:
         me = asyncio.current_task()
         running = [task for task in self._running if task is not me]

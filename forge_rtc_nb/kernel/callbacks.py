@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -44,7 +45,7 @@ class Callbacks:
 
     def emit(self, event: str, *arguments: Any) -> None:
         """Queue an event; called in any thread, never blocks."""
-        if self._thread is None:
+        if self._thread is None or self._closed:
             return
         try:
             self._queue.put_nowait((event, arguments))
@@ -52,15 +53,20 @@ class Callbacks:
             logger.warning("callbacks of this room are too slow; a %r event is dropped", event)
 
     def close(self) -> None:
-        """End the thread after what is queued already; may be called from a callback."""
+        """End the thread after what is queued already; called in any thread, never blocks."""
         with self._lock:
-            self._closed = True
-            thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        self._put_end()
-        if thread is not threading.current_thread():
-            thread.join(5.0)
+            started, self._closed = self._thread is not None and not self._closed, True
+        if started:
+            self._put_end()
+
+    def join(self, timeout: float = 5.0) -> None:
+        """Wait for the end after `close`; may be called from a callback, which then does not wait for itself.
+
+        Never from the engine's reader thread: a callback may wait for the engine's answer.
+        """
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
 
     def _put_end(self) -> None:
         while True:
@@ -68,7 +74,8 @@ class Callbacks:
                 self._queue.put_nowait(None)
                 return
             except queue.Full:
-                self._queue.get_nowait()
+                with contextlib.suppress(queue.Empty):  # the thread took it meanwhile
+                    self._queue.get_nowait()
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:

@@ -14,6 +14,10 @@ Event = tuple[str, Any]
 """An event's name and its argument, as `Room.on` hands it out."""
 
 
+ENDS = ("left", "closed")
+"""States that nothing follows."""
+
+
 class Directory:
     """Thread-safe mirror of the room; `wait` blocks until something in it is as you want it."""
 
@@ -21,6 +25,8 @@ class Directory:
         self._changed = threading.Condition()
         self._state = "joining"
         self.me: protocol.Participant | None = None
+        self.server_id = ""
+        """Public id of the server; empty while it is not known."""
         self._others: dict[str, protocol.Participant] = {}
 
     @property
@@ -29,11 +35,12 @@ class Directory:
 
     def set_state(self, state: str) -> list[Event]:
         with self._changed:
-            if state == self._state:
-                return []
-            self._state = state
+            before = self._state
+            if before not in ENDS:  # an answer of the engine may still be on its way
+                self._state = state
+            # Also where it was that already: who waits looks at more than the state.
             self._changed.notify_all()
-        return [("state", state)]
+        return [("state", state)] if self._state != before else []
 
     def others(self) -> list[protocol.Participant]:
         with self._changed:
@@ -58,8 +65,8 @@ class Directory:
 
     def _apply(self, message: Message) -> list[Event]:
         match message:
-            case control.Welcomed(me=me, participants=participants):
-                self.me = me
+            case control.Welcomed(me=me, participants=participants, server=server):
+                self.me, self.server_id = me, server
                 return [event for record in participants for event in self._put(record)]
             case control.ParticipantJoined(participant=record) | control.ParticipantUpdated(participant=record):
                 return self._put(record)

@@ -67,9 +67,20 @@ class EngineClient:
     def alive(self) -> bool:
         return not self._closed and self._died is None and self._pid == os.getpid()
 
-    def listen(self, room: str, listener: Listener) -> None:
-        """Send the events of a room to this listener from now on, instead of to the one before."""
+    def listen(self, room: str, listener: Listener) -> Listener | None:
+        """Send the events of a room to this listener from now on, instead of to the one before, which is returned."""
+        before = self._listeners.get(room)
         self._listeners[room] = listener
+        return before
+
+    def unlisten(self, room: str, listener: Listener, before: Listener | None = None) -> None:
+        """Undo `listen`, where no other listener took over since."""
+        if self._listeners.get(room) is not listener:
+            return
+        if before is not None:
+            self._listeners[room] = before
+        else:
+            del self._listeners[room]
 
     def request(self, message: Callable[[int], Control], timeout: float) -> Any:
         """Send a request and wait for its reply. Errors: the engine's own, `RTCTimeout`, `EngineDied`."""
@@ -102,6 +113,7 @@ class EngineClient:
         """Have a stream written into a ring for us."""
         number = next(self._numbers)
         view = View(number, pixel_format, self._process.memory, self._close_view)
+        view.origin = (room, participant)
         self._views[number] = view
         try:
             self.send(control.OpenView(number, room, participant, stream, pixel_format))
@@ -109,6 +121,12 @@ class EngineClient:
             self._views.pop(number, None)
             raise
         return view
+
+    def blame(self, room: str, participant: str, error: RTCError) -> None:
+        """Nothing comes from a participant: who waits for its frames in vain gets this error instead of a mere timeout."""
+        for view in list(self._views.values()):
+            if view.origin == (room, participant):
+                view.fault = error
 
     def _close_view(self, view: View) -> None:
         if self._views.pop(view.number, None) is not None and self.alive:

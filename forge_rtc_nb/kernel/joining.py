@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import control, protocol
 from ..control import Way
-from ..errors import Forbidden, SignalingError, Unauthorized
+from ..errors import Forbidden, RTCError, SignalingError, Unauthorized
 from .discovery import WAY_OUT, candidates, default_runtime_dir
 from .room import Room
 
@@ -19,35 +19,52 @@ class Joined:
     """The rooms that this kernel is in. Module state, because a kernel has exactly one set of them."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._rooms: dict[str, tuple[Room, tuple[str | None, str | None]]] = {}
+        self.forget()
 
     def join(self, room_id: str, name: str | None, server: str | None, token: str | None, timeout: float) -> Room:
         ways, missing = candidates(server, token, os.environ, default_runtime_dir)
-        with self._lock:
-            previous = self._rooms.get(room_id)
-            if previous is not None and previous[1] != (server, token):
-                previous[0].leave()  # another server's room of that name is another room
-                previous = None
-            room = Room(room_id, self._left)
-            self._enter(room, name or default_name(), ways, missing, timeout)
-            self._rooms[room_id] = (room, (server, token))
+        with self._turn:
+            previous = self._previous(room_id, (server, token))
+            # Who gave no name keeps the present one: another name would be another participant.
+            name = name or (previous.wanted_name if previous is not None else default_name())
+            room = Room(room_id, self._left, name)
+            try:
+                entered = self._enter(room, ways, missing, timeout)
+            except RTCError:
+                if previous is not None:
+                    previous.leave()  # the engine gave its place up, or is gone
+                raise
+            with self._lock:
+                self._rooms[room_id] = (room, (server, token))
         if previous is not None:
-            previous[0].supersede()
+            previous.supersede(room)
+        if not entered:
+            room.wait_for_widget("waiting for the browser to bring this notebook into the room")
         return room
 
-    def _enter(self, room: Room, name: str | None, ways: list[Way], missing: list[str], timeout: float) -> None:
-        if ways:
-            try:
-                room.enter(lambda req: control.Join(req, room.id, name, ways, timeout), timeout)
-                return
-            except (SignalingError, Unauthorized, Forbidden) as error:
-                missing = [*missing, *str(error).splitlines()]
-                if len(ways) == 1 and ways[0].how.startswith("the server="):
-                    raise
+    def _previous(self, room_id: str, where: tuple[str | None, str | None]) -> Room | None:
+        """The handle that a new one takes over from."""
+        with self._lock:
+            room, is_at = self._rooms.get(room_id, (None, where))
+        if room is not None and is_at != where:
+            room.leave()  # another server's room of that name is another room
+            return None
+        return room
+
+    def _enter(self, room: Room, ways: list[Way], missing: list[str], timeout: float) -> bool:
+        """False where a ticket from the browser is the only way left."""
+        try:
+            # Without a way, too: an engine that is in the room by a ticket needs none.
+            if ways or room.id in {other.id for other in self.rooms() if other.state != "waiting"}:
+                room.enter(lambda req: control.Join(req, room.id, room.wanted_name, ways, timeout), timeout)
+                return True
+        except (SignalingError, Unauthorized, Forbidden) as error:
+            missing = [*missing, *str(error).splitlines()]
+            if len(ways) == 1 and ways[0].how.startswith("the server="):
+                raise
         if not _in_notebook():
             raise SignalingError(no_way(missing))
-        room.wait_for_widget("waiting for the browser to bring this notebook into the room")
+        return False
 
     def _left(self, room: Room) -> None:
         with self._lock:
@@ -62,8 +79,10 @@ class Joined:
 
     def forget(self) -> None:
         """In a forked child: it is in none of its parent's rooms."""
-        self._lock = threading.RLock()
-        self._rooms = {}
+        # Two locks: the engine's reader thread takes rooms off the list, also while a join waits for that thread.
+        self._turn = threading.RLock()
+        self._lock = threading.Lock()
+        self._rooms: dict[str, tuple[Room, tuple[str | None, str | None]]] = {}
 
 
 joined = Joined()
@@ -90,7 +109,7 @@ def join(
     brings it in. Joining a room again keeps this participant and the widget's camera; the earlier `Room` ends.
 
     Errors: `InvalidRoomId`, `InvalidConfig` (``server`` is no URL), `SignalingError` (no way in; it lists what was tried),
-    `RoomFull`, `RoomNotFound`, `Forbidden`, `RTCTimeout`, `EngineDied`.
+    `Unauthorized` or `Forbidden` (``server`` does not let you in), `RoomFull`, `RoomNotFound`, `RTCTimeout`, `EngineDied`.
 
     >>> room = rtc.join("meeting-123")
     >>> room.camera.latest().array.shape
@@ -104,7 +123,7 @@ def join(
 
 def enter_by(room: Room, ways: list[Way]) -> None:
     """Complete a ``waiting`` room with what the browser gave."""
-    room.enter(lambda req: control.Join(req, room.id, default_name(), ways, TICKET_TIMEOUT), TICKET_TIMEOUT)
+    room.enter(lambda req: control.Join(req, room.id, room.wanted_name, ways, TICKET_TIMEOUT), TICKET_TIMEOUT)
 
 
 def default_name() -> str | None:

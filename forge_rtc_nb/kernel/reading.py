@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RTCTimeout, StreamNotFound
+from ..errors import RTCError, RTCTimeout, StreamNotFound
 from .frames import Frame
 from .views import Cursor, LatestCursor, QueueCursor, View
 
@@ -35,13 +35,13 @@ class StreamEnd(Exception):
 
 
 def wait_frame(view: View, cursor: Cursor, deadline: Deadline) -> Frame:
-    """Block until the cursor has a frame. Errors: `StreamEnd`, the view's fault, `RTCTimeout`."""
+    """Block until the cursor has a frame. Errors: `StreamEnd`, what ended the view, `ConnectionFailed`, `RTCTimeout`."""
     while True:
         if (picture := cursor.poll()) is not None:
             return Frame(picture, view.format)
         _check_end(view)
         if not view.wait(lambda: cursor.ready, deadline.left):
-            raise _silence(deadline)
+            raise _silence(view, deadline)
 
 
 async def await_frame(view: View, cursor: Cursor, deadline: Deadline) -> Frame:
@@ -62,7 +62,7 @@ async def await_frame(view: View, cursor: Cursor, deadline: Deadline) -> Frame:
             _check_end(view)
             await asyncio.wait_for(event.wait(), deadline.left)
     except TimeoutError:
-        raise _silence(deadline) from None
+        raise _silence(view, deadline) from None
     finally:
         view.unsubscribe(wake)
 
@@ -72,8 +72,8 @@ def _check_end(view: View) -> None:
         raise view.error or StreamEnd
 
 
-def _silence(deadline: Deadline) -> RTCTimeout:
-    return RTCTimeout(
+def _silence(view: View, deadline: Deadline) -> RTCError:
+    return view.fault or RTCTimeout(
         f"no frame within {deadline.timeout:g} s: the sender is connected but sends nothing "
         "(its tab may be frozen in the background, or the network blocks media: see Troubleshooting in the README)"
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import control
 from ..control import Message
-from ..errors import EngineDied, NotInRoom, PeerNotFound, RTCError, RTCTimeout, StreamNotFound
+from ..errors import ConnectionFailed, EngineDied, NotInRoom, RTCError, RTCTimeout, StreamNotFound
 from .callbacks import Callbacks
 from .directory import Directory, Event
-from .engine_client import EngineClient, engines, error_of
+from .engine_client import EngineClient, engines
 from .participants import Participant, StreamInfo, match, participant_of, streams_of
 from .reading import Deadline
 from .selectors import Camera, Found, Selector, Video
@@ -30,9 +31,12 @@ class Room:
     Joining the same room again makes a new `Room`, and this one raises `NotInRoom` from then on.
     """
 
-    def __init__(self, room_id: str, left: Callable[[Room], None]) -> None:
+    def __init__(self, room_id: str, left: Callable[[Room], None], name: str | None = None) -> None:
         self._id = room_id
+        self.wanted_name = name
+        """What `join` was asked for; the server may have added " (2)"."""
         self._left = left
+        self._end_lock = threading.Lock()
         self._directory = Directory()
         self._callbacks = Callbacks()
         self._client: EngineClient | None = None
@@ -88,10 +92,10 @@ class Room:
 
     def wait_for(self, who: str | int, timeout: float | None = 10.0) -> list[Participant]:
         """Block until they are there, and return them: a participant's id, name or user, or a number of participants
-        (this kernel counts). `RTCTimeout` after ``timeout`` seconds, `PeerNotFound` for a name that cannot be one."""
+        (this kernel counts). `RTCTimeout` after ``timeout`` seconds, `NotInRoom` where the room ends meanwhile."""
         self._check()
         if who == "":
-            raise PeerNotFound("nobody has an empty name")
+            raise ValueError("who is the id, the name or the user of somebody, or a number of participants; '' is nobody's")
         found = self._directory.wait(lambda: self._over or self._present(who), timeout)
         if self._over is not None:
             raise self._over
@@ -119,9 +123,10 @@ class Room:
             return
         client = self._client
         if client is not None and client.alive:
-            with contextlib.suppress(EngineDied, RTCTimeout):  # its process is ended below either way
+            with contextlib.suppress(RTCError):  # this handle is of no use below either way
                 client.request(lambda req: control.Leave(req, self._id), LEAVE_TIMEOUT)
         self._finish(NotInRoom(f"you left room {self._id!r}; join it again"), "left")
+        self._callbacks.join()
 
     def __enter__(self) -> Room:
         return self
@@ -147,26 +152,52 @@ class Room:
 
     # What follows is for the kernel's other parts.
 
+    @property
+    def server_id(self) -> str:
+        """Which server the room is on; empty while it is not known."""
+        return self._directory.server_id
+
     def enter(self, message: Callable[[int], control.Join], timeout: float) -> None:
         """Go in, by the engine; raises what the server said. An older handle's place is taken over."""
         client = engines.acquire()
-        client.listen(self._id, self)
+        before = client.listen(self._id, self)
         try:
             client.request(message, timeout + 1.0)
         except BaseException:
+            client.unlisten(self._id, self, before)
+            if before is None:
+                self._withdraw(client)
             client.release()
             raise
-        self._client = client
+        with self._end_lock:
+            if self._over is None:
+                self._client = client
+                return
+        # Left while a ticket was being taken, or closed by the server at once.
+        self._withdraw(client)
+        client.release()
+        raise self._over
+
+    def _withdraw(self, client: EngineClient) -> None:
+        """Nobody holds what the engine may just be entering (a join that was interrupted): it must not stay there."""
+        client.unlisten(self._id, self)
+        if client.alive:
+            with contextlib.suppress(RTCError):
+                client.send(control.Leave(0, self._id))
 
     def wait_for_widget(self, detail: str) -> None:
         """No way in but a ticket from the browser."""
         self._emit(self._directory.set_state("waiting"))
         self.widget.show_state("waiting", detail)
 
-    def supersede(self) -> None:
-        """A later `join` of the same room takes over."""
-        over = NotInRoom(f"room {self._id!r} was joined again: use the Room which that returned")
-        self._finish(over, "left", keep_widget=True)
+    def supersede(self, successor: Room) -> None:
+        """A later `join` of the same room takes over, also what is shown of it: those cells go on with ``successor``."""
+        widget, self._widget = self._widget, None
+        self._finish(NotInRoom(f"room {self._id!r} was joined again: use the Room which that returned"), "left")
+        self._callbacks.join()
+        if widget is not None:
+            successor._widget = widget
+            widget.follow(successor)
 
     def ticket(self) -> dict[str, str]:
         """A ticket for a tab that has no way of its own to the server."""
@@ -198,21 +229,25 @@ class Room:
         """An event of the engine, in its reader thread."""
         self._emit(self._directory.apply(message))
         if isinstance(message, control.PeerFault):
-            self._callbacks.emit("error", error_of("connection-failed", self._fault_text(message)))
+            self._failed(message)
         elif isinstance(message, control.RoomState):
             if message.state == "closed":
                 self._finish(NotInRoom(f"room {self._id!r} is closed: {message.detail}"), "closed", detail=message.detail)
-            elif self._widget is not None:
+            elif self._widget is not None and self._over is None:
                 self._widget.show_state(message.state, message.detail)
 
     def on_engine_died(self, error: EngineDied) -> None:
         self._callbacks.emit("error", error)
         self._finish(error, "closed", detail=str(error))
 
-    def _fault_text(self, message: control.PeerFault) -> str:
+    def _failed(self, fault: control.PeerFault) -> None:
         names = {record.id: record.name for record in self._directory.others()}
-        name = names.get(message.participant_id, message.participant_id)
-        return f"no media from {name!r} ({message.message}); trying again. Across networks this needs a TURN server."
+        name = names.get(fault.participant_id, fault.participant_id)
+        text = f"no media from {name!r} ({fault.message}); trying again. Across networks this needs a TURN server."
+        error = ConnectionFailed(text)
+        if self._client is not None:
+            self._client.blame(self._id, fault.participant_id, error)
+        self._callbacks.emit("error", error)
 
     @property
     def _my_id(self) -> str:
@@ -246,20 +281,22 @@ class Room:
         for event, argument in events:
             self._callbacks.emit(event, argument)
 
-    def _finish(self, over: RTCError, state: str, detail: str = "", keep_widget: bool = False) -> None:
-        """This handle is of no use any more; everything that it holds is let go."""
-        if self._over is not None:
-            return
-        self._over = over
+    def _finish(self, over: RTCError, state: str, detail: str = "") -> None:
+        """This handle is of no use any more; everything that it holds is let go. Once, in whatever thread comes first."""
+        with self._end_lock:
+            if self._over is not None:
+                return
+            self._over = over
+            client, self._client = self._client, None
         self._emit(self._directory.set_state(state))
         for stream in self._streams.values():
             stream.stop()
         self._callbacks.close()
-        if self._widget is not None and not keep_widget:
-            self._widget.show_state("left" if state == "left" else "error", detail)
+        if self._widget is not None:
+            self._widget.show_state(state, detail)
         self._left(self)
-        client, self._client = self._client, None
         if client is not None:
+            client.unlisten(self._id, self)
             client.release()
 
 

@@ -56,7 +56,8 @@ class VideoStream:
         """The newest frame; the same one again where no newer has come.
 
         Waits up to ``timeout`` seconds (None: for ever) for the stream and its first frame. Errors: `StreamNotFound` where
-        there is no such stream by then, `RTCTimeout` where it sends nothing, `EngineDied`, `NotInRoom`.
+        there is no such stream by then, `ConnectionFailed` where no connection to its sender came about, `RTCTimeout` where
+        it sends nothing, `EngineDied`, `NotInRoom`.
         """
         deadline = Deadline(timeout)
         view, cursor, fresh = self._implicit(deadline)

@@ -39,6 +39,10 @@ class View:
         self._is_closed = False
         self._after_close: Callable[[], None] | None = None
         self._touched = time.monotonic()
+        self.origin = ("", "")
+        """Room and participant that the frames come from; empty where the engine itself makes them."""
+        self.fault: RTCError | None = None
+        """Why nothing comes, where that is known; None again with the next frame."""
 
     def map(self, region: int) -> None:
         """The engine has opened the ring."""
@@ -61,6 +65,8 @@ class View:
             # First the flag, then the head: a frame that comes in between is announced again.
             self._reader.acknowledge()
             start, self._head = self._head, self._reader.head
+            if self._head > start:
+                self.fault = None
             self._arrivals.extend([time.monotonic()] * min(self._head - start, 1))
             for number in range(max(start, self._head - SLOTS), self._head):
                 if self._queues and (picture := self._reader.copy(number, self.format)) is not None:

@@ -111,6 +111,7 @@ class HealthHandler(RTCHandler):
                 "status": "ok",
                 "version": __version__,
                 "protocol": protocol.VERSION,
+                "server": self.service.tickets.server_id,
                 "rooms": len(await self.service.rooms()),
                 "participants": self.service.participants,
             }

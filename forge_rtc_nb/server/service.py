@@ -178,6 +178,7 @@ class WebRTCService:
             limits=self.settings.announced(),
             resume=self.tickets.issue_resume(participant, connection.room_id, sorted(visitor.grants)),
             resumed=admission.resumed,
+            server=self.tickets.server_id,
         )
         connection.send(protocol.encode(welcome))
         for other in later:

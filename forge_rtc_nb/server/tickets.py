@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import hmac
 import logging
 import os
+import platform
 import secrets
 import stat
 import time
@@ -42,11 +44,20 @@ class TicketOffice:
         """Name of this server among those that share the key file (its port or socket); set once it is known."""
         self.ticket_seconds = ticket_seconds
         self._resume_seconds = resume_seconds
+        self._key = key
         self._keys: dict[str, bytes | str] = {SERVER_KEY: key, KERNEL_KEY: self.kernel_secret}
         self._clock = clock
         self._started = clock()
         self._used: dict[str, tuple[bytes, float]] = {}
         self._newest: dict[str, tuple[bytes, float]] = {}
+
+    @property
+    def server_id(self) -> str:
+        """Public id of this server, the same after its restart: 16 hexadecimal digits that tell nothing about the key."""
+        # The label keeps this apart from what the same key signs: no JWT begins with it. The machine's name, because
+        # a home folder that several machines mount holds one key for all of them, and ports repeat.
+        place = f"server-id:{platform.node()}:{self.server}"
+        return hmac.new(self._key, place.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:16]
 
     def issue(self, *, room: str, user: str, kind: Kind, grants: Iterable[str], name: str | None, owner: str | None) -> str:
         """A ticket signed with the server's own key."""

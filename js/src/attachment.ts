@@ -17,7 +17,13 @@ export interface RoomState {
 
 const ASKING = "Asking the kernel for the way to its server; a busy kernel answers when its cell ends.";
 
-type Found = Access & { key: string };
+interface Found {
+  access: Access;
+  /** Names the server in the registry. */
+  key: string;
+  /** The server's public id, "" where it is not known. */
+  id: string;
+}
 
 export class Attachment {
   readonly #link: KernelLink;
@@ -30,6 +36,11 @@ export class Attachment {
   #offered = false;
   /** True while the kernel is asked for a ticket. */
   #asking = false;
+  /** The `server_id` that the last start went by, and the id of the server that it found. */
+  #wanted = "";
+  #server = "";
+  /** Counts the starts: a later one makes an earlier one, which still waits, void. */
+  #starts = 0;
 
   constructor(link: KernelLink, signal: AbortSignal, changed: () => void) {
     this.#link = link;
@@ -56,14 +67,18 @@ export class Attachment {
   /** Find the server and join; again after a failure. */
   async start(): Promise<void> {
     this.#failure = null;
+    this.#wanted = this.#serverId;
+    const start = ++this.#starts;
+    const over = () => this.#signal.aborted || start !== this.#starts || this.#session !== null;
     this.#changed();
     if (this.#link.get("status") === "left") return;
     try {
-      const server = await this.#findServer();
-      if (this.#signal.aborted || this.#session) return;
-      this.#attach(openSession(server.key, this.#link.get("room_id"), server));
+      const { access, key, id } = await this.#findServer(this.#wanted);
+      if (over()) return;
+      this.#server = id;
+      this.#attach(openSession(key, this.#link.get("room_id"), access));
     } catch (error) {
-      if (this.#signal.aborted) return;
+      if (over()) return;
       this.#failure = asFailure(error);
       this.#changed();
     }
@@ -79,12 +94,26 @@ export class Attachment {
   update(): void {
     const status = this.#link.get("status");
     if (status === "left") this.#release();
+    else if (this.#moved()) void this.#again();
     else if (this.#session && this.#hold) {
       this.#session.lifetime.setOwner(this.#hold, this.#link.get("kernel_id"));
     }
     if (status === "waiting") void this.#offerTicket();
     else this.#offered = false;
     this.#changed();
+  }
+
+  /** Widgets of an earlier version, saved in a notebook, have no such trait. */
+  get #serverId(): string {
+    return this.#link.get("server_id") ?? "";
+  }
+
+  /** True where the kernel turned out to be on another server than the one that this tab looked for or is on. */
+  #moved(): boolean {
+    const id = this.#serverId;
+    if (id === "" || id === this.#wanted) return false;
+    this.#wanted = id;
+    return !this.#session || id !== this.#server;
   }
 
   #again(): Promise<void> {
@@ -118,14 +147,18 @@ export class Attachment {
     this.#hold = null;
   }
 
-  async #findServer(): Promise<Found> {
+  /** The page's own server where the room is there, as far as that is known; else the kernel's, by its ticket. */
+  async #findServer(wanted: string): Promise<Found> {
     const config = readPageConfig();
     const page = config ? new PageServer(config) : null;
-    if (page && (await page.hasExtension())) return page;
+    const id = (await page?.identify()) ?? null;
+    if (page && id !== null && (wanted === "" || wanted === id)) return { access: page, key: page.key, id };
     this.#asking = true;
     this.#changed();
     try {
-      return new KernelServer(await this.#link.askTicket(), () => this.#link.askTicket());
+      const ask = () => this.#link.askTicket();
+      const access = new KernelServer(await ask(), ask, wanted);
+      return { access, key: access.key, id: wanted };
     } finally {
       this.#asking = false;
     }

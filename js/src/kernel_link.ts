@@ -10,10 +10,14 @@ export interface Traits {
   /** The kernel's participant id, "" while it waits. */
   kernel_id: string;
   kernel_name: string;
+  /** Which server the room is on, "" while that is not known. */
+  server_id: string;
   status: "joined" | "waiting" | "reconnecting" | "left" | "error";
   detail: string;
   [name: string]: string;
 }
+
+const WATCHED = ["room_id", "kernel_id", "kernel_name", "server_id", "status", "detail"] as const;
 
 type Outgoing =
   | { type: "ticket.request" }
@@ -35,14 +39,10 @@ export class KernelLink {
     this.#model = model;
     const receive = (content: unknown) => this.#receive(content);
     model.on("msg:custom", receive);
-    for (const name of ["room_id", "kernel_id", "kernel_name", "status", "detail"]) {
-      model.on(`change:${name}`, changed);
-    }
+    for (const name of WATCHED) model.on(`change:${name}`, changed);
     signal.addEventListener("abort", () => {
       model.off("msg:custom", receive);
-      for (const name of ["room_id", "kernel_id", "kernel_name", "status", "detail"]) {
-        model.off(`change:${name}`, changed);
-      }
+      for (const name of WATCHED) model.off(`change:${name}`, changed);
       for (const { reject } of this.#waiting) reject(failure("aborted", "The view was closed."));
     });
   }

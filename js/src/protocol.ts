@@ -124,6 +124,7 @@ interface Bodies {
     limits: Limits;
     resume: string;
     resumed?: boolean;
+    server?: string;
   };
   "room.joined": { participant: Participant };
   "room.left": { participant_id: string; reason?: "left" | "expired" };
@@ -257,6 +258,7 @@ const BODIES: { [K in MessageType]: Fields<Bodies[K]> } = {
     limits: required(limits),
     resume: required(anyText),
     resumed: optional(flag, false),
+    server: optional(short, ""),
   },
   "room.joined": { participant: required(participant) },
   "room.left": {

@@ -63,12 +63,15 @@ export class PageServer implements Access {
     return socketUrl(this.#config.wsUrl, room);
   }
 
-  /** True if the extension answers there. */
-  async hasExtension(): Promise<boolean> {
+  /** The server's public id, "" where it names none; null where the extension does not answer. */
+  async identify(): Promise<string | null> {
     try {
-      return (await this.#request("health", { method: "GET" })).ok;
+      const response = await this.#request("health", { method: "GET" });
+      if (!response.ok) return null;
+      const { server } = (await response.json()) as { server?: unknown };
+      return typeof server === "string" ? server : "";
     } catch {
-      return false;
+      return null;
     }
   }
 
@@ -100,17 +103,33 @@ export class PageServer implements Access {
 /** A server that only the kernel knows: each ticket comes from it through the widget's comm. */
 export class KernelServer implements Access {
   readonly #ask: () => Promise<Required<Ticket>>;
+  readonly #url: URL;
   #next: Required<Ticket> | null;
+  /** Its id where that is known: kernels may know one server by several addresses. */
   readonly key: string;
 
-  constructor(first: Required<Ticket>, ask: () => Promise<Required<Ticket>>) {
-    this.key = withSlash(first.url);
+  constructor(first: Required<Ticket>, ask: () => Promise<Required<Ticket>>, id: string) {
+    this.#url = new URL(withSlash(first.url));
+    this.key = id || this.#url.href;
     this.#next = first;
     this.#ask = ask;
   }
 
   socketUrl(room: string): string {
-    return socketUrl(socketBase(this.key), room);
+    return socketUrl(socketBase(this.#url.href), room);
+  }
+
+  /** A page is not told why its socket was refused; from another origin it is most likely for that. */
+  unreached(): Failure | null {
+    const { host, origin } = this.#url;
+    if (origin === location.origin) return null;
+    return {
+      code: "other-server",
+      message: `This room is on another server, ${host}, which this page cannot connect to.`,
+      advice:
+        "Open the notebook on that server, or have its administrator allow this page's address: " +
+        `c.ServerApp.allow_origin = "${location.origin}".`,
+    };
   }
 
   async ticket(): Promise<string> {

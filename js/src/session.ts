@@ -139,6 +139,7 @@ export class Session extends EventTarget {
     const access: Access = {
       socketUrl: (room) => this.access.socketUrl(room),
       ticket: (room, force) => this.access.ticket(room, force),
+      unreached: () => this.access.unreached?.() ?? null,
     };
     return new Signaling(this.room, access, {
       introduce: () => ({ owners: this.lifetime.owners, streams: this.media.streams }),

@@ -37,6 +37,8 @@ export interface Access {
   socketUrl(room: string): string;
   /** A ticket for the hello, or null where the cookie is enough. `force`: the cookie was refused. */
   ticket(room: string, force: boolean): Promise<string | null>;
+  /** What it means that no socket opens at all, where that should end the tries: a wait would not help. */
+  unreached?(): Failure | null;
 }
 
 export interface SignalingHandlers {
@@ -51,6 +53,8 @@ export interface SignalingHandlers {
 export interface Failure {
   code: string;
   message: string;
+  /** What to do about it, where that depends on more than the code. */
+  advice?: string;
 }
 
 const CLOSE_WORDS: ReadonlyMap<number, Failure> = new Map([
@@ -73,6 +77,8 @@ export class Signaling {
   #resume: string | null = null;
   #sentResume = false;
   #forceTicket = false;
+  /** True once a socket has opened: what fails later is the server's absence. */
+  #reached = false;
   #lastError: Failure | null = null;
   #attempts = 0;
   #heard = 0;
@@ -135,7 +141,8 @@ export class Signaling {
       return;
     }
     if (this.#state === "closed" || this.#socket) return;
-    const socket = new WebSocket(this.#access.socketUrl(this.#room));
+    const socket = this.#open();
+    if (!socket) return;
     this.#socket = socket;
     this.#lastError = null;
     socket.onopen = () => this.#hello(socket, ticket);
@@ -146,7 +153,18 @@ export class Signaling {
     });
   }
 
+  /** Null, and the end, where the browser forbids such a socket (an https page that means a server without TLS). */
+  #open(): WebSocket | null {
+    try {
+      return new WebSocket(this.#access.socketUrl(this.#room));
+    } catch (error) {
+      this.#fail(this.#access.unreached?.() ?? String(error));
+      return null;
+    }
+  }
+
   #hello(socket: WebSocket, ticket: string | null): void {
+    this.#reached = true;
     const { owners, streams } = this.#on.introduce();
     const hello: Message<"room.hello"> = { type: "room.hello", version: VERSION, kind: "browser" };
     if (owners.length > 0) hello.owners = owners;
@@ -250,6 +268,11 @@ export class Signaling {
   }
 
   #again(): void {
+    const why = this.#reached ? null : this.#access.unreached?.();
+    if (why) {
+      this.#fail(why);
+      return;
+    }
     this.#setState(this.#resume ? "reconnecting" : this.#attempts > 1 ? "reconnecting" : "connecting", {
       code: "signaling",
       message: "The Jupyter server does not answer.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -38,6 +39,16 @@ class Observer:
     def wait_people(self, browsers: int, kernels: int, timeout: float = GONE) -> None:
         wanted = sorted(["browser"] * browsers + ["kernel"] * kernels)
         wait_for(lambda: sorted(self.people().values()) == wanted, timeout, f"{browsers} tabs and {kernels} kernels")
+
+    def wait_gone(self, who: str) -> None:
+        """Until somebody is no longer in the room; prints how long that took."""
+        start = time.monotonic()
+        wait_for(lambda: who not in self.people(), GONE, f"the end of {who}")
+        print(f"\ngone from the others after {time.monotonic() - start:.2f} s (promise 6 s)")
+
+    def find(self, kind: str) -> str:
+        """The id of the only tab or kernel beside this one."""
+        return next(who for who, its_kind in self.people().items() if its_kind == kind)
 
     def events(self) -> list[list[str]]:
         events: list[list[str]] = self.kernel.evaluate("events")
@@ -103,10 +114,10 @@ def test_a_cell_run_twice_leaves_one_participant_and_the_camera_on(notebook: Not
 
 
 def test_a_reloaded_tab_comes_back_once_with_its_camera_off(notebook: NotebookPage, observer: Observer) -> None:
-    old_tab = next(who for who, kind in observer.people().items() if kind == "browser")
+    old_tab = observer.find("browser")
     notebook.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")  # what a reload shows is what was saved
     notebook.page.reload()
-    wait_for(lambda: old_tab not in observer.people() or observer.events(), GONE, "the old tab's end")
+    observer.wait_gone(old_tab)
     notebook.wait_until_idle()
     notebook.room_joined()
     observer.wait_people(browsers=1, kernels=1)
@@ -117,16 +128,18 @@ def test_a_reloaded_tab_comes_back_once_with_its_camera_off(notebook: NotebookPa
 
 
 def test_a_closed_tab_is_gone(notebook: NotebookPage, observer: Observer) -> None:
+    tab = observer.find("browser")
     notebook.page.close()
+    observer.wait_gone(tab)
     observer.wait_people(browsers=0, kernels=1)
 
 
 def test_a_restarted_kernel_is_gone_and_the_new_one_finds_the_camera_on(
     notebook: NotebookPage, observer: Observer, room_id: str
 ) -> None:
-    old = next(who for who, kind in observer.people().items() if kind == "kernel")
+    old = observer.find("kernel")
     notebook.server.request("POST", f"api/kernels/{notebook.kernel_id}/restart")
-    wait_for(lambda: old not in observer.people(), GONE, "the old kernel's end")
+    observer.wait_gone(old)
     notebook.wait_until_idle()
     notebook.run_all()
     observer.wait_people(browsers=1, kernels=1, timeout=30)
@@ -148,16 +161,18 @@ def test_restart_and_run_all_shows_the_widget_while_a_cell_waits_for_the_camera(
 
 
 def test_a_killed_kernel_leaves_nobody_and_nothing(notebook: NotebookPage, observer: Observer) -> None:
-    old = next(who for who, kind in observer.people().items() if kind == "kernel")
+    old = observer.find("kernel")
     engine = notebook.evaluate("__import__('forge_rtc_nb.kernel.engine_client', fromlist=['x']).engines._client.pid")
     notebook.execute("import os, signal, threading")
     notebook.execute("threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()")
-    wait_for(lambda: old not in observer.people(), GONE, "the killed kernel's end")
+    observer.wait_gone(old)
     wait_for(lambda: not _alive(engine), GONE, "its engine's end")
 
 
 def test_leaving_takes_the_tab_along(notebook: NotebookPage, observer: Observer) -> None:
+    tab = observer.find("browser")
     notebook.execute("room.leave()")
+    observer.wait_gone(tab)
     observer.wait_people(browsers=0, kernels=0)
     notebook.room.locator("xpath=self::*[@data-state='left']").wait_for()
     assert "forge-rtc" not in notebook.evaluate("' '.join(t.name for t in __import__('threading').enumerate())")

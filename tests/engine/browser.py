@@ -64,14 +64,16 @@ class Browser:
         mapped = [Stream(id=id, name=id, kind="video", source="camera", mid=mids[track]) for id, track in streams.items()]
         description = SessionDescription(type="offer", sdp=edit(self.pc.localDescription.sdp))
         message = Offer(from_=self.peer.id, epoch=self.epoch, sdp=description, streams=mapped)
-        count = len(self.sent(Answer))
+        count = len(self._answers())
         self.peer.receive(message)
         if answered:
-            await await_for(lambda: len(self.sent(Answer)) > count, what="an answer")
-            answer = self.sent(Answer)[-1]
-            assert answer.epoch == self.epoch
-            await self.pc.setRemoteDescription(RTCSessionDescription(answer.sdp.sdp, "answer"))
+            await await_for(lambda: len(self._answers()) > count, what="an answer")
+            await self.pc.setRemoteDescription(RTCSessionDescription(self._answers()[-1].sdp.sdp, "answer"))
         return message
+
+    def _answers(self) -> list[Answer]:
+        """Those to offers of the present connection."""
+        return [answer for answer in self.sent(Answer) if answer.epoch == self.epoch]
 
     async def connected(self) -> None:
         await await_for(lambda: self.pc.connectionState == "connected", what="connected")

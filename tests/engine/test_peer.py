@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Callable
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -327,12 +328,32 @@ async def test_a_good_offer_right_behind_a_bad_one_is_answered() -> None:
         await seen(track.show, sink, 200)
 
 
+async def test_a_bad_offer_ends_its_connection_before_the_next_is_looked_at() -> None:
+    async with browser() as tab:
+        track, sink = await camera_of(tab)
+        await tab.offer({"camera-1": track}, edit=BAD["cut in the middle"], answered=False)
+        await tab.offer({"camera-1": track}, answered=False)  # of the connection that has just been closed
+        await await_for(lambda: tab.sent(Negotiate), what="a new offer is asked for")
+        assert len(tab.sent(Answer)) == 1
+        again = HandTrack()
+        tab.connect()
+        await tab.offer({"camera-1": again})
+        await seen(again.show, sink, 200)
+        assert len(tab.sent(Negotiate)) == 1
+
+
+def udp_sockets() -> int:
+    return len(psutil.Process().net_connections("udp"))
+
+
 async def mutated_offer_then_a_good_one(chance: random.Random) -> None:
+    before = udp_sockets()
     async with browser() as tab:
         tab.connect()
         await tab.offer({"camera-1": HandTrack()}, edit=lambda sdp: mutate(sdp, chance), answered=False)
         tab.connect()
         await tab.offer({"camera-1": HandTrack()})
+    await await_for(lambda: udp_sockets() == before, what="all sockets are closed")
 
 
 @settings(max_examples=int(40 * FUZZ), deadline=None)

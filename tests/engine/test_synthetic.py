@@ -40,7 +40,7 @@ def test_its_size_and_rate_stand_in_its_name() -> None:
     assert parse_spec("synthetic:720x1280@29.97") == (720, 1280, 29.97)
 
 
-@pytest.mark.parametrize("spec", ["", "synthetic:", "synthetic:1x1", "synthetic:-1x1@30", "synthetic:1x1@1e9", "camera-1"])
+@pytest.mark.parametrize("spec", ["", "synthetic:", "synthetic:1x1", "synthetic:-1x1@30", "synthetic:1x1@1e9", "synthetic:16x16@0", "synthetic:0x16@1"])
 def test_other_names_are_refused(spec: str) -> None:
     with pytest.raises(ValueError, match="no synthetic stream"):
         parse_spec(spec)

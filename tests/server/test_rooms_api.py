@@ -27,7 +27,12 @@ def test_health_counts(server: JupyterProcess, room: str) -> None:
     assert (after["status"], after["protocol"]) == ("ok", protocol.VERSION)
     assert after["version"] == forge_rtc_nb.__version__
     assert after["participants"] >= 1
-    assert set(before) == {"status", "version", "protocol", "rooms", "participants"}
+    assert set(before) == {"status", "version", "protocol", "server", "rooms", "participants"}
+
+
+def test_health_and_welcome_name_the_same_server(server: JupyterProcess, room: str) -> None:
+    with Client(server, room) as client:
+        assert client.hello()["server"] == rest(server, "GET", "health")[1]["server"]
 
 
 def test_ice_servers(server: JupyterProcess) -> None:

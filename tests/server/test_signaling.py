@@ -238,6 +238,7 @@ def test_participants_survive_a_restart_of_the_server(tmp_path: Path) -> None:
             back = again.hello("kernel", resume=two["resume"])
             assert back["participant"]["id"] == two["participant"]["id"]
             assert back["participant"]["name"] == "Zoe (2)"
+            assert back["server"] == two["server"]
             assert "resumed" not in back
             with Client(restarted, "r", credentials={}) as other:
                 assert other.hello(resume=one["resume"])["participant"]["id"] == one["participant"]["id"]

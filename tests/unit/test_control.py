@@ -28,6 +28,7 @@ EVERY: list[Control] = [
     control.Reply(3, value={"url": "http://x/", "ticket": "abc"}),
     control.Reply(2, error="room-full", message="no"),
     control.Welcomed("room", PERSON, [PERSON, PERSON]),
+    control.Welcomed("room", PERSON, [], "5e6f708192a3b4c5"),
     control.RoomState("room", "closed", "the room was deleted"),
     control.ParticipantJoined("room", PERSON),
     control.ParticipantLeft("room", "p1", "expired"),

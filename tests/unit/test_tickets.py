@@ -6,6 +6,8 @@ import base64
 import json
 import logging
 import os
+import platform
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -210,6 +212,18 @@ def test_the_memory_for_resume_tokens_is_bounded(office: TicketOffice, clock: Cl
     for number in range(30):
         office.issue_resume(Participant(id=f"{number:016x}", name="n", kind="kernel", user="u"), "r", [])
     assert len(office._newest) == 10
+
+
+def test_a_server_has_a_public_id_that_outlives_its_restart(
+    office: TicketOffice, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert re.fullmatch("[0-9a-f]{16}", office.server_id)
+    clock.now += 86400
+    assert make_office(clock).server_id == office.server_id
+    ids = {office.server_id, make_office(clock, server="9999").server_id, make_office(clock, key=b"n" * 64).server_id}
+    assert make_office(clock, server="/run/b\udcff.sock").server_id not in ids
+    monkeypatch.setattr(platform, "node", lambda: "another-machine")
+    assert len({*ids, make_office(clock).server_id}) == 4
 
 
 def test_secrets_stand_in_no_repr(office: TicketOffice) -> None:

@@ -1,9 +1,10 @@
 """All that touches privates of aiortc and aioice (engine process); each piece has a test that fails when they change."""
 
+from .closing import close_connection
 from .network import install_network_fixes
 from .receiver import LiveReceiver, VideoSink, install_live_receiver
 
-__all__ = ["LiveReceiver", "VideoSink", "install"]
+__all__ = ["LiveReceiver", "VideoSink", "close_connection", "install"]
 
 
 def install() -> None:

@@ -43,7 +43,8 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
 
 /** A failed join in words: what happened, and what to do. */
 export function failureWords(failure: Failure): Problem {
-  const advice = ADVICE.get(failure.code) ?? "Try again; if it fails again, run the cell once more.";
+  const advice =
+    failure.advice ?? ADVICE.get(failure.code) ?? "Try again; if it fails again, run the cell once more.";
   return { what: sentence(failure.message), advice };
 }
 

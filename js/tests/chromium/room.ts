@@ -7,6 +7,9 @@ import { Hub } from "../harness/hub.mjs";
 
 let hub = new Hub();
 
+/** Hosts that refuse every WebSocket of this page, as Jupyter does with a foreign origin. */
+export const refusing = new Set<string>();
+
 /** The browser's WebSocket, with the hub at its other end. */
 class HubSocket {
   static readonly OPEN = 1;
@@ -26,6 +29,10 @@ class HubSocket {
     });
     HubSocket.all.push(this);
     queueMicrotask(() => {
+      if (refusing.has(new URL(url).host)) {
+        this.onclose?.({ code: 1006 });
+        return;
+      }
       this.readyState = 1;
       this.onopen?.();
     });
@@ -50,6 +57,7 @@ export function fakeModel(traits: Record<string, string> = {}) {
     room_id: "r",
     kernel_id: "k1",
     kernel_name: "k",
+    server_id: "",
     status: "joined",
     detail: "",
   };
@@ -117,22 +125,25 @@ export interface PageOptions {
   jupyter?: boolean;
   /** False for a Jupyter server without the extension. */
   extension?: boolean;
+  /** The server's id; undefined for one of an earlier version, which has none. */
+  server?: string | undefined;
 }
 
 const RealWebSocket = globalThis.WebSocket;
 const realFetch = globalThis.fetch;
 export const requests: Request[] = [];
 
-export function openPage({ jupyter = true, extension = true }: PageOptions = {}): void {
+export function openPage({ jupyter = true, extension = true, server }: PageOptions = {}): void {
   hub = new Hub();
   HubSocket.all = [];
   requests.length = 0;
+  refusing.clear();
   globalThis.WebSocket = HubSocket as unknown as typeof WebSocket;
   globalThis.fetch = async (input, init) => {
     const request = new Request(input, init);
     requests.push(request);
     if (!extension) return new Response("", { status: 404 });
-    if (request.url.endsWith("/health")) return Response.json({ status: "ok" });
+    if (request.url.endsWith("/health")) return Response.json({ status: "ok", server });
     return Response.json({ ticket: "bought", expires_in: 60, url: "http://inside/" }, { status: 201 });
   };
   if (!jupyter) return;

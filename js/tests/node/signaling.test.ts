@@ -139,6 +139,47 @@ describe("joining", () => {
     expect(on.state).toHaveBeenLastCalledWith("closed", { code: "unauthorized", message: "no" });
   });
 
+  const refused = { code: "other-server", message: "It lets no page in.", advice: "Ask." };
+
+  test("no socket that opens is the end, where that has a meaning", async () => {
+    const { on } = start({ unreached: () => refused });
+    (await socket(0)).end(1006);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(on.state.mock.calls).toEqual([["closed", refused]]);
+    expect(FakeSocket.all.length).toBe(1);
+  });
+
+  test("nor is one waited for that says nothing, where that has a meaning", async () => {
+    const { on } = start({ unreached: () => refused });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(on.state).toHaveBeenLastCalledWith("closed", refused);
+  });
+
+  test("a socket that opened once is tried again", async () => {
+    const { signaling } = start({ unreached: () => refused });
+    (await socket(0)).open();
+    (await socket(0)).end(1013);
+    await vi.advanceTimersByTimeAsync(250);
+    (await socket(1)).end(1006);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(signaling.state).not.toBe("closed");
+    expect(FakeSocket.all.length).toBe(3);
+  });
+
+  test("a socket that the browser forbids is the end", async () => {
+    vi.stubGlobal("WebSocket", function forbidden() {
+      throw new Error("insecure");
+    });
+    const plain = start();
+    const other = start({ unreached: () => refused });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(plain.on.state).toHaveBeenLastCalledWith("closed", {
+      code: "signaling",
+      message: "Error: insecure",
+    });
+    expect(other.on.state).toHaveBeenLastCalledWith("closed", refused);
+  });
+
   test.each([4009, 4010, 4400, 4403, 4404, 4413, 4429])("close code %i is final", async (code) => {
     const { signaling, first } = await joined();
     first.end(code);

@@ -49,6 +49,10 @@ test("every failure comes with something to do", () => {
   }
 });
 
+test("a failure that knows what to do says that", () => {
+  expect(failureWords({ code: "signaling", message: "no", advice: "Ask Ann." }).advice).toBe("Ask Ann.");
+});
+
 test("people and kernels are counted apart", () => {
   const browser: Participant = { id: "a", name: "a", kind: "browser", user: "u" };
   const python: Participant = { ...browser, kind: "kernel" };

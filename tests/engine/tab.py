@@ -1,0 +1,94 @@
+"""A browser tab without a browser: the real server's signaling, and aiortc in the place of Chromium (test process)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamTrack
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.engine.pairs import new_connection
+from tests.support import JupyterProcess
+
+
+class Tab:
+    """Joins, offers what is subscribed to, answers pings; an async context manager that leaves at its end."""
+
+    def __init__(
+        self, server: JupyterProcess, room: str, tracks: dict[str, MediaStreamTrack], owners: list[str] | None = None
+    ) -> None:
+        self._server = server
+        self._room = room
+        self._tracks = tracks
+        self._owners = owners or []
+        self._pcs: dict[str, RTCPeerConnection] = {}
+        self._sent: dict[str, dict[str, str]] = {}
+        self._epochs: dict[str, int] = {}
+        self.id = ""
+
+    async def __aenter__(self) -> Self:
+        self._ws: ClientConnection = await connect(
+            "ws" + self._server.url.removeprefix("http") + f"forge-rtc/ws/webrtc?room={self._room}",
+            additional_headers={"Authorization": f"token {self._server.token}"},
+            proxy=None,
+        )
+        streams = [{"id": id, "name": "camera", "kind": "video", "source": "camera"} for id in self._tracks]
+        hello = {"version": 1, "kind": "browser", "name": "tab", "streams": streams, "owners": self._owners}
+        await self._send("room.hello", **hello)
+        self.id = json.loads(await self._ws.recv())["participant"]["id"]
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.cancel()
+        await self._ws.close(1000)
+        await asyncio.gather(*(pc.close() for pc in self._pcs.values()))
+
+    async def _send(self, type: str, **fields: Any) -> None:
+        await self._ws.send(json.dumps({"type": type, **fields}))
+
+    async def _read(self) -> None:
+        async for frame in self._ws:
+            message = json.loads(frame)
+            sender = message.get("from", "")
+            match message["type"]:
+                case "stream.subscribe" if message["stream"] in self._tracks:
+                    await self._offer(sender, message["stream"])
+                case "webrtc.negotiate":
+                    await self._pcs.pop(sender).close()
+                    await self._offer(sender, *self._sent.pop(sender))
+                case "webrtc.answer" if message["epoch"] == self._epochs[sender]:
+                    await self._pcs[sender].setRemoteDescription(RTCSessionDescription(message["sdp"]["sdp"], "answer"))
+
+    async def _offer(self, peer: str, *streams: str) -> None:
+        pc = self._pcs.get(peer)
+        if pc is None:
+            pc = self._pcs[peer] = new_connection()
+            self._epochs[peer] = int(time.time() * 1000)
+            channel = pc.createDataChannel("control", negotiated=True, id=0)
+            channel.on("message", lambda text: _answer_ping(channel, text))
+        sent = self._sent.setdefault(peer, {})
+        for stream in streams:
+            if stream not in sent:
+                sender = pc.addTrack(self._tracks[stream])
+                sent[stream] = str([t.sender for t in pc.getTransceivers()].index(sender))
+        await pc.setLocalDescription(await pc.createOffer())
+        listed = [
+            {"id": id, "name": "camera", "kind": "video", "source": "camera", "mid": pc.getTransceivers()[int(place)].mid}
+            for id, place in sent.items()
+        ]
+        sdp = {"type": "offer", "sdp": pc.localDescription.sdp}
+        await self._send("webrtc.offer", to=peer, epoch=self._epochs[peer], sdp=sdp, streams=listed)
+
+
+def _answer_ping(channel: Any, text: str) -> None:
+    message = json.loads(text)
+    if message["t"] == "ping":
+        channel.send(json.dumps({"t": "pong", "n": message["n"], "now": time.time() * 1000}))
