@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class RTCError(Exception):
     """Base of everything that forge_rtc_nb raises on purpose; the text says what to do about it."""
 
     code = "error"
     """The code that stands for this error in a signaling ``error`` message."""
+
+    def again(self) -> Self:
+        """A copy to raise: one exception that is raised again and again collects all those tracebacks, and what they hold."""
+        return type(self)(*self.args)
 
 
 class SignalingError(RTCError):
@@ -17,7 +23,7 @@ class SignalingError(RTCError):
 
 
 class ConnectionFailed(RTCError):
-    """No media or data path to a peer could be found (ICE or DTLS failed)."""
+    """No connection to the sender of a stream comes about; a new try is under way. Also an ``"error"`` event of the room."""
 
     code = "connection-failed"
 
@@ -59,7 +65,7 @@ class NotInRoom(RTCError):
 
 
 class PeerNotFound(RTCError):
-    """No participant of the room matches."""
+    """A client of the signaling protocol wrote to nobody who is in the room; it gets the code."""
 
     code = "peer-not-found"
 

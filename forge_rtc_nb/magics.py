@@ -114,7 +114,9 @@ class RTCMagics(Magics):
         stream = self._shell.ev(expression) if expression else None
         if not isinstance(stream, VideoStream):
             raise UsageError("%%rtc frames needs a video stream, such as room.camera")
-        code = compile(self._shell.transform_cell(cell), "<%%rtc frames>", "exec")
+        source = self._shell.transform_cell(cell)
+        # By its entry in the shell's cache a traceback shows the cell's lines.
+        code = compile(source, self._shell.compile.cache(source), "exec")
         try:
             frames = stream.frames(format=options.get("--format", "rgb24"))
         except ValueError as error:

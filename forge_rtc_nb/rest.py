@@ -16,6 +16,7 @@ from .control import Way
 from .errors import Forbidden, RTCError, RTCTimeout, SignalingError, Unauthorized
 
 HOW_TO_ENABLE = "install forge_rtc_nb where that server runs, `jupyter server extension enable forge_rtc_nb`, restart it"
+NOTHING_LISTENS = "nothing listens there; is the Jupyter server running, is the port right?"
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -116,7 +117,7 @@ def _unreachable(way: Way, error: Exception, timeout: float) -> RTCError:
     if isinstance(reason, TimeoutError):
         return RTCTimeout(f"{where} did not answer within {timeout:g} s")
     if isinstance(reason, ConnectionRefusedError):
-        return SignalingError(f"{where}: nothing listens there; is the Jupyter server running, is the port right?")
+        return SignalingError(f"{where}: {NOTHING_LISTENS}")
     if isinstance(reason, ssl.SSLCertVerificationError):
         return SignalingError(
             f"{where}: its TLS certificate is not trusted ({reason.verify_message}); "

@@ -16,7 +16,7 @@ from .. import protocol
 from ..control import Way
 from ..errors import Forbidden, InvalidMessage, RTCError, SignalingError, Unauthorized
 from ..protocol import Hello, Message, ServerMessage, Welcome
-from ..rest import HOW_TO_ENABLE, tls_context
+from ..rest import HOW_TO_ENABLE, NOTHING_LISTENS, tls_context
 from ..tickets import mint_ticket
 
 logger = logging.getLogger(__name__)
@@ -273,4 +273,6 @@ def _handshake_error(error: Exception) -> RTCError:
         return SignalingError(f"HTTP {status}: {words.get(status, 'not a Jupyter server with this extension')}")
     if isinstance(error, TimeoutError):
         return SignalingError("no answer within 5 s")
+    if isinstance(error, ConnectionRefusedError):
+        return SignalingError(NOTHING_LISTENS)
     return SignalingError(str(error) or type(error).__name__)

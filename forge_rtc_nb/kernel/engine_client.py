@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import threading
 import weakref
@@ -15,6 +16,10 @@ from ..control import Control, Message, Unpacker, pack
 from ..errors import EngineDied, RTCError, RTCTimeout
 from .engine_process import EngineProcess
 from .views import View
+
+logger = logging.getLogger("forge_rtc_nb")
+
+FORKED = "a forked child process cannot use its parent's rooms and streams; call rtc.join(...) in the child itself"
 
 _ERRORS: dict[str, type[RTCError]] = {
     cls.code: cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, RTCError)
@@ -45,13 +50,15 @@ class EngineClient:
     def __init__(self) -> None:
         self._pid = os.getpid()
         self._process = EngineProcess()
-        self._lock = threading.Lock()
-        self._send_lock = threading.Lock()
+        # Reentrant: the garbage collector may let an iterator go, and so send, at any moment in any thread.
+        self._lock = threading.RLock()
+        self._send_lock = threading.RLock()
         self._numbers = itertools.count(1)
         self._replies: dict[int, _Pending] = {}
         self._listeners: dict[str, Listener] = {}
         self._views: dict[int, View] = {}
         self._users = 0
+        self._ending = False
         self._closed = False
         self._died: EngineDied | None = None
         self._thread = threading.Thread(target=self._read, name="forge-rtc-engine", daemon=True)
@@ -92,22 +99,23 @@ class EngineClient:
                 raise RTCTimeout(f"the engine did not answer within {timeout:g} s")
         finally:
             self._replies.pop(number, None)
-        if self._died is not None and pending.reply is None:
-            raise self._died
-        assert pending.reply is not None
+        if pending.reply is None:
+            raise self._death
         if pending.reply.error is not None:
             raise error_of(pending.reply.error, pending.reply.message)
         return pending.reply.value
 
     def send(self, message: Control) -> None:
         self._check()
+        data = pack(message)
         try:
             with self._send_lock:
-                self._process.socket.sendall(pack(message))
+                self._process.socket.sendall(data)
         except OSError:
             # The reader thread sees the same end, and knows the cause.
-            self._thread.join(1.0)
-            raise self._died or EngineDied("the engine is closed; join again") from None
+            if threading.current_thread() is not self._thread:
+                self._thread.join(1.0)
+            raise self._death from None
 
     def open_view(self, room: str, participant: str, stream: str, pixel_format: str) -> View:
         """Have a stream written into a ring for us."""
@@ -133,23 +141,34 @@ class EngineClient:
             with contextlib.suppress(EngineDied):
                 self.send(control.CloseView(view.number))
 
-    def acquire(self) -> None:
+    def acquire(self) -> bool:
+        """One user more; false where it has ended, or is about to."""
+        if not self.alive:
+            return False
         with self._lock:
-            self._users += 1
+            self._users += not self._ending
+            return not self._ending
 
     def release(self) -> None:
         """One user less; the last one ends the engine."""
+        if self._pid != os.getpid():
+            return
         with self._lock:
             self._users -= 1
-            last = self._users <= 0
-        if last:
+            self._ending = self._users <= 0
+        if self._ending:
             self.close()
 
     def close(self) -> None:
         """End the engine and the thread; idempotent."""
-        if self._closed or self._pid != os.getpid():
+        if self._pid != os.getpid():
             return
-        self._closed = True
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for pending in list(self._replies.values()):
+            pending.done.set()
         for view in list(self._views.values()):
             view.end(None)
             view.close()
@@ -161,22 +180,26 @@ class EngineClient:
     def abandon(self) -> None:
         """In a forked child of the kernel."""
         self._closed = True
+        for view in self._views.values():
+            view.abandon(RTCError(FORKED))
         self._process.abandon()
 
     def _check(self) -> None:
         if self._pid != os.getpid():
-            raise RTCError("a forked child process cannot use its parent's rooms; call rtc.join(...) in the child itself")
-        if self._died is not None:
-            raise self._died
-        if self._closed:
-            raise EngineDied("the engine is closed; join again")
+            raise RTCError(FORKED)
+        if self._died is not None or self._closed:
+            raise self._death
+
+    @property
+    def _death(self) -> EngineDied:
+        return self._died.again() if self._died is not None else EngineDied("the engine is closed; join again")
 
     def _read(self) -> None:
         unpacker = Unpacker()
         try:
             while data := self._process.socket.recv(65536):
                 for message in unpacker.feed(data):
-                    self._dispatch(message)
+                    self._handle(message)
         except (OSError, ValueError):
             pass
         if not self._closed and self._pid == os.getpid():
@@ -193,6 +216,13 @@ class EngineClient:
             listener.on_engine_died(error)
         self._process.close()
         _clients.discard(self)
+
+    def _handle(self, message: Message) -> None:
+        try:
+            self._dispatch(message)
+        except Exception:
+            # Without this thread every call of the kernel would time out.
+            logger.exception("a %s of the engine could not be handled", type(message).__name__)
 
     def _dispatch(self, message: Message) -> None:
         match message:
@@ -227,6 +257,7 @@ _clients: weakref.WeakSet[EngineClient] = weakref.WeakSet()
 def _after_fork_in_child() -> None:
     for client in list(_clients):
         client.abandon()
+    engines.forget()
 
 
 if hasattr(os, "register_at_fork"):
@@ -237,15 +268,20 @@ class EngineHolder:
     """Finds the kernel's one engine, and starts one where there is none that lives."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._client: EngineClient | None = None
+
+    def forget(self) -> None:
+        """In a forked child of the kernel: the engine is its parent's."""
+        self._lock = threading.RLock()
+        self._client = None
 
     def acquire(self) -> EngineClient:
         """The engine, with one user more; pair it with `EngineClient.release`."""
         with self._lock:
-            if self._client is None or not self._client.alive:
+            if self._client is None or not self._client.acquire():
                 self._client = EngineClient()
-            self._client.acquire()
+                self._client.acquire()
             return self._client
 
 

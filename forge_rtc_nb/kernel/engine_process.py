@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +27,7 @@ class EngineProcess:
     def __init__(self) -> None:
         if sys.platform == "win32":
             raise RTCError("joining a room from a kernel on Windows is not supported yet; the server and the widget work there")
+        self._closing = threading.Lock()
         self.memory = create_memory()
         self.socket, theirs = socket.socketpair()
         # Not a pipe: nobody would read it while the kernel is busy, and the engine would stand still.
@@ -89,11 +91,12 @@ class EngineProcess:
         self._close_descriptors()
 
     def _close_descriptors(self) -> None:
-        self.socket.close()
-        self._log.close()
-        if self.memory >= 0:
-            os.close(self.memory)
-            self.memory = -1
+        with self._closing:  # the reader thread may find the engine dead while somebody closes it
+            self.socket.close()
+            self._log.close()
+            if self.memory >= 0:
+                os.close(self.memory)
+                self.memory = -1
 
 
 def _environment() -> dict[str, str]:

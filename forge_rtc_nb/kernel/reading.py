@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RTCError, RTCTimeout, StreamNotFound
 from .frames import Frame
-from .views import Cursor, LatestCursor, QueueCursor, View
+from .views import Cursor, LatestCursor, QueueCursor, Tally, View
 
 OpenView = Callable[[str, float | None], View]
 """Opens (or finds) the view in a pixel format, waiting at most that many seconds for the stream to be there."""
@@ -69,28 +70,33 @@ async def await_frame(view: View, cursor: Cursor, deadline: Deadline) -> Frame:
 
 def _check_end(view: View) -> None:
     if view.ended:
-        raise view.error or StreamEnd
+        raise view.error.again() if view.error is not None else StreamEnd
 
 
 def _silence(view: View, deadline: Deadline) -> RTCError:
-    return view.fault or RTCTimeout(
-        f"no frame within {deadline.timeout:g} s: the sender is connected but sends nothing "
-        "(its tab may be frozen in the background, or the network blocks media: see Troubleshooting in the README)"
+    return (
+        view.fault.again()
+        if view.fault is not None
+        else RTCTimeout(
+            f"no frame within {deadline.timeout:g} s: the sender is connected but sends nothing "
+            "(its tab may be frozen in the background, or the network blocks media: see Troubleshooting in the README)"
+        )
     )
 
 
 class FrameIterator:
     """Frames of one stream, for ``for`` and ``async for``; each iterator has a cursor of its own.
 
-    The view opens at the first step, and is let go at the end of the stream, by `close`, or when the iterator is dropped.
+    The view opens at the first step, and is let go at the end of the stream, at any error (an interrupt too: its traceback
+    would keep the iterator alive), by `close`, or when the iterator is dropped.
     """
 
-    def __init__(self, open_view: OpenView, policy: str, maxsize: int, pixel_format: str, count: Callable[[int], None]) -> None:
+    def __init__(self, open_view: OpenView, policy: str, maxsize: int, pixel_format: str, skipped: Tally) -> None:
         self._open_view = open_view
         self._policy = policy
         self._maxsize = maxsize
         self._format = pixel_format
-        self._count = count
+        self._skipped = skipped
         self._timeout: float | None = None
         self._view: View | None = None
         self._cursor: Cursor | None = None
@@ -113,6 +119,9 @@ class FrameIterator:
         except StreamEnd:
             self.close()
             raise StopIteration from None
+        except BaseException:
+            self.close()
+            raise
 
     def __aiter__(self) -> FrameIterator:
         return self
@@ -128,6 +137,9 @@ class FrameIterator:
         except StreamEnd:
             self.close()
             raise StopAsyncIteration from None
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def _opening_timeout(self) -> float:
@@ -140,7 +152,11 @@ class FrameIterator:
 
     def _start(self, view: View) -> tuple[View, Cursor]:
         view.hold()
-        cursor: Cursor = LatestCursor(view) if self._policy == "latest" else QueueCursor(view, self._policy, self._maxsize)
+        cursor: Cursor
+        if self._policy == "latest":
+            cursor = LatestCursor(view, self._skipped)
+        else:
+            cursor = QueueCursor(view, self._policy, self._maxsize, self._skipped)
         self._view, self._cursor = view, cursor
         return view, cursor
 
@@ -151,7 +167,6 @@ class FrameIterator:
         self._view = self._cursor = None
         if view is not None and cursor is not None:
             cursor.close()
-            self._count(cursor.skipped)
             view.let_go()
 
     def __del__(self) -> None:
@@ -162,9 +177,9 @@ class Collector:
     """Gathers ``n`` frames of one size for `VideoStream.take`."""
 
     def __init__(self, n: int) -> None:
-        if n < 1:
-            raise ValueError(f"take(n) needs at least one frame, not {n}")
-        self._n = n
+        if not isinstance(n, SupportsIndex) or operator.index(n) < 1:
+            raise ValueError(f"take(n) needs a number of frames, at least one, not {n!r}")
+        self._n = operator.index(n)
         self._arrays: list[NDArray[np.uint8]] = []
         self._times: list[float] = []
         self._warned = False

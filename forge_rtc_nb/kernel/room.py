@@ -98,7 +98,7 @@ class Room:
             raise ValueError("who is the id, the name or the user of somebody, or a number of participants; '' is nobody's")
         found = self._directory.wait(lambda: self._over or self._present(who), timeout)
         if self._over is not None:
-            raise self._over
+            raise self._over.again()
         if not found:
             names = ", ".join(repr(p.name) for p in self.participants)
             raise RTCTimeout(f"waited {timeout:g} s for {who!r}; in the room: {names}")
@@ -176,7 +176,7 @@ class Room:
         # Left while a ticket was being taken, or closed by the server at once.
         self._withdraw(client)
         client.release()
-        raise self._over
+        raise self._over.again()
 
     def _withdraw(self, client: EngineClient) -> None:
         """Nobody holds what the engine may just be entering (a join that was interrupted): it must not stay there."""
@@ -218,7 +218,7 @@ class Room:
         self._check()
         found = self._directory.wait(lambda: self._over or self._find_now(selector, bound), timeout)
         if self._over is not None:
-            raise self._over
+            raise self._over.again()
         if not found:
             records, me = self._directory.others(), self._my_id
             raise StreamNotFound(selector.missing(records, me))
@@ -275,7 +275,7 @@ class Room:
 
     def _check(self) -> None:
         if self._over is not None:
-            raise self._over
+            raise self._over.again()
 
     def _emit(self, events: list[Event]) -> None:
         for event, argument in events:

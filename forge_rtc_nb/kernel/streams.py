@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 import threading
-from typing import Literal, Protocol
+from contextlib import closing
+from typing import Literal, Protocol, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from ..errors import StreamNotFound
 from ..ring import SHAPES
 from .frames import Frame
 from .reading import Collector, Deadline, FrameIterator, StreamEnd, await_frame, wait_frame
-from .views import LatestCursor, View
+from .views import LatestCursor, Tally, View
 
 Policy = Literal["latest", "drop_oldest", "block"]
 PixelFormat = Literal["rgb24", "bgr24", "gray", "yuv420p"]
@@ -50,7 +52,8 @@ class VideoStream:
         self._cursor: LatestCursor | None = None
         self._cursor_view: View | None = None
         self._last: Frame | None = None
-        self._skipped = 0
+        self._newest: Frame | None = None
+        self._skipped = Tally()
 
     def latest(self, timeout: float | None = 10.0) -> Frame:
         """The newest frame; the same one again where no newer has come.
@@ -62,9 +65,9 @@ class VideoStream:
         deadline = Deadline(timeout)
         view, cursor, fresh = self._implicit(deadline)
         if not fresh and (picture := cursor.poll()) is not None:
-            return self._remember(Frame(picture, view.format))
-        if not fresh and self._last is not None and not view.ended:
-            return self._last
+            return self._remember_newest(Frame(picture, view.format))
+        if not fresh and self._newest is not None and not view.ended:
+            return self._newest
         return self._wait(view, cursor, deadline)
 
     def read(self, timeout: float | None = 10.0) -> Frame:
@@ -78,7 +81,7 @@ class VideoStream:
         deadline = Deadline(timeout)
         view, cursor, _ = await asyncio.to_thread(self._implicit, deadline)
         try:
-            return self._remember(await await_frame(view, cursor, deadline))
+            return self._remember_newest(await await_frame(view, cursor, deadline))
         except StreamEnd:
             raise _stopped() from None
 
@@ -91,11 +94,11 @@ class VideoStream:
         """
         if policy not in POLICIES:
             raise ValueError(f"policy {policy!r}: use one of {', '.join(POLICIES)}")
-        if format not in SHAPES:
+        if format not in tuple(SHAPES):
             raise ValueError(f"format {format!r}: use one of {', '.join(SHAPES)}")
-        if maxsize < 1:
-            raise ValueError(f"maxsize is a number of frames, at least 1, not {maxsize}")
-        return FrameIterator(self._view, policy, maxsize, format, self._count)
+        if not isinstance(maxsize, SupportsIndex) or operator.index(maxsize) < 1:
+            raise ValueError(f"maxsize is a number of frames, at least 1, not {maxsize!r}")
+        return FrameIterator(self._view, policy, operator.index(maxsize), format, self._skipped)
 
     def __iter__(self) -> FrameIterator:
         return self.frames()
@@ -109,36 +112,33 @@ class VideoStream:
         ``timeout`` is per frame. Where the picture's size changes, the later ones are scaled to the first, with a warning.
         """
         collector = Collector(n)
-        frames = self.frames("block", maxsize=n).within(timeout)
-        for frame in frames:
-            if collector.add(self._remember(frame)):
-                break
-        frames.close()
+        with closing(self.frames("block", maxsize=n).within(timeout)) as frames:
+            for frame in frames:
+                if collector.add(self._remember(frame)):
+                    break
         return collector.result()
 
     async def atake(self, n: int, timeout: float | None = 10.0) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         """`take` for coroutines."""
         collector = Collector(n)
-        frames = self.frames("block", maxsize=n).within(timeout)
-        async for frame in frames:
-            if collector.add(self._remember(frame)):
-                break
-        frames.close()
+        with closing(self.frames("block", maxsize=n).within(timeout)) as frames:
+            async for frame in frames:
+                if collector.add(self._remember(frame)):
+                    break
         return collector.result()
 
     def stop(self) -> None:
         """Stop reading: loops over the stream end, and its sender stops sending. Reading again starts it again."""
         with self._lock:
             views, self._views = list(self._views.values()), {}
-            self._drop_cursor()
+            self._cursor = self._cursor_view = None
         for view in views:
             view.close()
 
     @property
     def dropped(self) -> int:
-        """Frames that came and were left out because something newer was there: of ended loops, and of `latest` and `read`."""
-        with self._lock:
-            return self._skipped + (self._cursor.skipped if self._cursor is not None else 0)
+        """Frames that came and were left out because something newer was there, in all loops, `latest` and `read`."""
+        return self._skipped.total
 
     @property
     def fps(self) -> float:
@@ -163,7 +163,7 @@ class VideoStream:
         """The open view in this format; all readers of a format share one."""
         with self._lock:
             view = self._views.get(pixel_format)
-        if view is None or view.ended:
+        if view is None or not view.touch():
             opened = self._source.open(pixel_format, timeout)
             with self._lock:
                 view = self._views.setdefault(pixel_format, opened)
@@ -172,7 +172,6 @@ class VideoStream:
                     view = self._views[pixel_format] = opened
             if view is not opened:
                 opened.close()  # another thread was faster
-        view.touch()
         return view
 
     def _implicit(self, deadline: Deadline) -> tuple[View, LatestCursor, bool]:
@@ -181,18 +180,13 @@ class VideoStream:
         with self._lock:
             if self._cursor is not None and self._cursor_view is view:
                 return view, self._cursor, False
-            self._drop_cursor()
-            self._cursor, self._cursor_view = LatestCursor(view), view
+            self._cursor, self._cursor_view = LatestCursor(view, self._skipped), view
+            self._newest = None
             return view, self._cursor, True
-
-    def _drop_cursor(self) -> None:
-        if self._cursor is not None:
-            self._skipped += self._cursor.skipped
-        self._cursor = self._cursor_view = None
 
     def _wait(self, view: View, cursor: LatestCursor, deadline: Deadline) -> Frame:
         try:
-            return self._remember(wait_frame(view, cursor, deadline))
+            return self._remember_newest(wait_frame(view, cursor, deadline))
         except StreamEnd:
             raise _stopped() from None
 
@@ -200,9 +194,12 @@ class VideoStream:
         self._last = frame
         return frame
 
-    def _count(self, skipped: int) -> None:
+    def _remember_newest(self, frame: Frame) -> Frame:
+        """What `latest` repeats; of several threads the one with the newest frame counts."""
         with self._lock:
-            self._skipped += skipped
+            if self._newest is None or frame.index > self._newest.index:
+                self._newest = frame
+        return self._remember(frame)
 
 
 def _stopped() -> StreamNotFound:

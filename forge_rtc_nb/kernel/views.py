@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..errors import RTCError
 from ..ring import SLOTS, Picture, Reader
@@ -46,9 +47,13 @@ class View:
 
     def map(self, region: int) -> None:
         """The engine has opened the ring."""
-        with self._changed:
-            if not self._is_closed:
-                self._reader = Reader(self._memory, region)
+        try:
+            with self._changed:
+                if not self._is_closed:
+                    self._reader = Reader(self._memory, region)
+        except MemoryError as error:
+            self.end(RTCError(str(error)))
+            return
         self.pump()
 
     def pump(self) -> None:
@@ -56,8 +61,7 @@ class View:
 
         Where nobody cares any more, this is where it shows: frames that come are the only cost of an open view.
         """
-        if self._forgotten():
-            self.close()
+        if self._close_if_forgotten():
             return
         with self._changed:
             if self._reader is None:
@@ -70,13 +74,16 @@ class View:
             self._arrivals.extend([time.monotonic()] * min(self._head - start, 1))
             for number in range(max(start, self._head - SLOTS), self._head):
                 if self._queues and (picture := self._reader.copy(number, self.format)) is not None:
-                    for queue in self._queues:
-                        queue.put(picture)
+                    for place, queue in enumerate(self._queues):
+                        # Each reader may write to its frame.
+                        queue.put(picture if place == 0 else replace(picture, array=picture.array.copy()))
         self._wake()
 
-    def touch(self) -> None:
-        """Somebody asked for a frame."""
-        self._touched = time.monotonic()
+    def touch(self) -> bool:
+        """Somebody asks for a frame; false where the view has ended, and a new one is needed."""
+        with self._changed:
+            self._touched = time.monotonic()
+            return not self._ended
 
     def hold(self) -> None:
         """Somebody reads until `let_go`."""
@@ -87,11 +94,15 @@ class View:
         """One reader less; the last one closes the view, unless `latest` used it a moment ago."""
         with self._changed:
             self._holders -= 1
-        if self._forgotten():
-            self.close()
+        self._close_if_forgotten()
 
-    def _forgotten(self) -> bool:
-        return self._holders == 0 and time.monotonic() - self._touched > IDLE
+    def _close_if_forgotten(self) -> bool:
+        with self._changed:
+            if self._holders or self._listeners or time.monotonic() - self._touched <= IDLE:
+                return False
+            self._ended = True  # under the lock: whoever touches it from now on sees that it is too late
+        self.close()
+        return True
 
     def newest(self, after: int) -> tuple[int, Picture] | None:
         """The newest frame beyond number ``after``, as (number, picture)."""
@@ -107,7 +118,12 @@ class View:
     def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         """Block until ``ready()`` or the end; false after ``timeout`` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._ended or ready(), timeout)
+            self._holders += 1  # who waits has not forgotten it
+            try:
+                return self._changed.wait_for(lambda: self._ended or ready(), timeout)
+            finally:
+                self._holders -= 1
+                self._touched = time.monotonic()
 
     @property
     def head(self) -> int:
@@ -138,6 +154,7 @@ class View:
     def unsubscribe(self, wake: Wake) -> None:
         with self._changed:
             self._listeners.discard(wake)
+            self._touched = time.monotonic()
 
     def add_queue(self, queue: QueueCursor) -> None:
         with self._changed:
@@ -169,6 +186,11 @@ class View:
         if self._after_close is not None:
             self._after_close()
 
+    def abandon(self, error: RTCError) -> None:
+        """In a forked child of the kernel: the frames are its parent's. The lock may be one that a lost thread holds."""
+        self._changed = threading.Condition()
+        self._ended, self._error, self._reader = True, error, None
+
     def on_close(self, call: Callable[[], None]) -> None:
         """Call this once, after it was closed."""
         self._after_close = call
@@ -181,14 +203,28 @@ class View:
             wake()
 
 
-class LatestCursor:
-    """Reads the newest unseen frame each time; what came in between is counted in ``skipped``."""
+class Tally:
+    """A number that several threads add to."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.total = 0
+
+    def add(self, number: int) -> None:
+        if number > 0:
+            with self._lock:
+                self.total += number
+
+
+class LatestCursor:
+    """Reads the newest unseen frame each time; what came in between is counted as skipped."""
+
+    def __init__(self, view: View, skipped: Tally) -> None:
         self._view = view
+        self._skipped = skipped
+        self._lock = threading.Lock()
         self._seen = 0
         self._index: int | None = None
-        self.skipped = 0
 
     @property
     def ready(self) -> bool:
@@ -196,14 +232,15 @@ class LatestCursor:
 
     def poll(self) -> Picture | None:
         """The newest unseen frame, None where there is none yet."""
-        newest = self._view.newest(self._seen)
-        if newest is None:
-            return None
-        self._seen, picture = newest
-        if self._index is not None:
-            self.skipped += max(0, picture.index - self._index - 1)
-        self._index = picture.index
-        return picture
+        with self._lock:
+            newest = self._view.newest(self._seen)
+            if newest is None:
+                return None
+            self._seen, picture = newest
+            if self._index is not None:
+                self._skipped.add(picture.index - self._index - 1)
+            self._index = picture.index
+            return picture
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -213,13 +250,13 @@ class QueueCursor:
     """A bounded queue of frames in order. Full: ``drop_oldest`` lets the oldest go, ``block`` keeps what is there
     and takes no new ones until there is room, so that what it holds stays consecutive (a camera cannot wait)."""
 
-    def __init__(self, view: View, policy: str, maxsize: int) -> None:
+    def __init__(self, view: View, policy: str, maxsize: int, skipped: Tally) -> None:
         self._view = view
+        self._skipped = skipped
         self._drop_oldest = policy == "drop_oldest"
         self._maxsize = maxsize
         self._queue: deque[Picture] = deque()
         self._last: int | None = None
-        self.skipped = 0
         view.add_queue(self)
 
     @property
@@ -229,10 +266,10 @@ class QueueCursor:
     def put(self, picture: Picture) -> None:
         """Called by the view, under its lock."""
         if self._last is not None:
-            self.skipped += max(0, picture.index - self._last - 1)
+            self._skipped.add(picture.index - self._last - 1)
         self._last = picture.index
         if len(self._queue) >= self._maxsize:
-            self.skipped += 1
+            self._skipped.add(1)
             if not self._drop_oldest:
                 return
             self._queue.popleft()

@@ -14,7 +14,7 @@ from aiortc.mediastreams import MediaStreamTrack
 
 from forge_rtc_nb.engine.peer import Peer
 from forge_rtc_nb.protocol import Answer, IceServer, Message, Offer, SessionDescription, Stream
-from tests.engine.pairs import MemorySink, new_connection
+from tests.engine.pairs import HandTrack, MemorySink, new_connection
 from tests.support import await_for
 
 M = TypeVar("M", bound=Message)
@@ -61,7 +61,7 @@ class Browser:
                 self.pc.addTrack(track)
         await self.pc.setLocalDescription(await self.pc.createOffer())
         mids = {t.sender.track: t.mid for t in self.pc.getTransceivers()}
-        mapped = [Stream(id=id, name=id, kind="video", source="camera", mid=mids[track]) for id, track in streams.items()]
+        mapped = [Stream(id=name, name=name, kind="video", source="camera", mid=mids[track]) for name, track in streams.items()]
         description = SessionDescription(type="offer", sdp=edit(self.pc.localDescription.sdp))
         message = Offer(from_=self.peer.id, epoch=self.epoch, sdp=description, streams=mapped)
         count = len(self._answers())
@@ -108,3 +108,14 @@ async def seen(show: Callable[[int], None], sink: MemorySink, value: int) -> Non
         return sink.has(value)
 
     await await_for(arrived, what=f"a picture {value} arrives")
+
+
+async def camera_of(tab: Browser, stream: str = "camera-1") -> tuple[HandTrack, MemorySink]:
+    """A connected tab whose camera is subscribed to."""
+    track, sink = HandTrack(), MemorySink()
+    tab.connect()
+    tab.peer.subscribe(stream, sink)
+    await tab.offer({stream: track})
+    await tab.connected()
+    await seen(track.show, sink, 50)
+    return track, sink

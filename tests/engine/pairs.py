@@ -44,6 +44,11 @@ class HandTrack(MediaStreamTrack):
         self._pts += 3000
         self._frames.put_nowait(frame)
 
+    @property
+    def all_taken(self) -> bool:
+        """Whether every frame was read by a sender."""
+        return self._frames.empty()
+
     async def recv(self) -> av.VideoFrame:
         frame = await self._frames.get()
         if frame is None or self.readyState != "live":

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamTrack
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -27,7 +28,8 @@ class Tab:
         self._tracks = tracks
         self._owners = owners or []
         self._pcs: dict[str, RTCPeerConnection] = {}
-        self._sent: dict[str, dict[str, str]] = {}
+        self._sent: dict[str, dict[str, int]] = {}
+        self._relay = MediaRelay()
         self._epochs: dict[str, int] = {}
         self.id = ""
 
@@ -37,7 +39,7 @@ class Tab:
             additional_headers={"Authorization": f"token {self._server.token}"},
             proxy=None,
         )
-        streams = [{"id": id, "name": "camera", "kind": "video", "source": "camera"} for id in self._tracks]
+        streams = [{"id": stream, "name": "camera", "kind": "video", "source": "camera"} for stream in self._tracks]
         hello = {"version": 1, "kind": "browser", "name": "tab", "streams": streams, "owners": self._owners}
         await self._send("room.hello", **hello)
         self.id = json.loads(await self._ws.recv())["participant"]["id"]
@@ -50,6 +52,10 @@ class Tab:
         self._reader.cancel()
         await self._ws.close(1000)
         await asyncio.gather(*(pc.close() for pc in self._pcs.values()))
+        for track in self._tracks.values():
+            track.stop()
+        if relays := [task for task in asyncio.all_tasks() if "MediaRelay" in repr(task)]:
+            await asyncio.wait(relays)
 
     async def _send(self, type: str, **fields: Any) -> None:
         await self._ws.send(json.dumps({"type": type, **fields}))
@@ -64,6 +70,9 @@ class Tab:
                 case "webrtc.negotiate":
                     await self._pcs.pop(sender).close()
                     await self._offer(sender, *self._sent.pop(sender))
+                case "room.left" if message["participant_id"] in self._pcs:
+                    await self._pcs.pop(message["participant_id"]).close()
+                    del self._sent[message["participant_id"]]
                 case "webrtc.answer" if message["epoch"] == self._epochs[sender]:
                     await self._pcs[sender].setRemoteDescription(RTCSessionDescription(message["sdp"]["sdp"], "answer"))
 
@@ -77,12 +86,13 @@ class Tab:
         sent = self._sent.setdefault(peer, {})
         for stream in streams:
             if stream not in sent:
-                sender = pc.addTrack(self._tracks[stream])
-                sent[stream] = str([t.sender for t in pc.getTransceivers()].index(sender))
+                # A connection that closes stops the track that it sends: each has its own.
+                sender = pc.addTrack(self._relay.subscribe(self._tracks[stream]))
+                sent[stream] = [t.sender for t in pc.getTransceivers()].index(sender)
         await pc.setLocalDescription(await pc.createOffer())
         listed = [
-            {"id": id, "name": "camera", "kind": "video", "source": "camera", "mid": pc.getTransceivers()[int(place)].mid}
-            for id, place in sent.items()
+            {"id": stream, "name": "camera", "kind": "video", "source": "camera", "mid": pc.getTransceivers()[place].mid}
+            for stream, place in sent.items()
         ]
         sdp = {"type": "offer", "sdp": pc.localDescription.sdp}
         await self._send("webrtc.offer", to=peer, epoch=self._epochs[peer], sdp=sdp, streams=listed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -168,8 +169,8 @@ def test_a_view_that_opens_between_two_pictures_has_the_last_at_once(memory: int
 def test_a_picture_from_before_a_pause_is_not_given_as_live(memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
     sink, opened = StreamSink(), Opened(memory)
     sink.deliver(picture(16, 16), 1.0, True)
-    now = media.time.monotonic()
-    monkeypatch.setattr(media.time, "monotonic", lambda: now + 1)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 1)
     sink.open(1, opened.view)
     assert opened.reader.head == 0
 

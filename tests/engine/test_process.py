@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -41,10 +42,8 @@ def start() -> Iterator[Start]:
 
     yield run
     for process in processes:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.communicate()
 
 
@@ -223,9 +222,7 @@ def test_by_hand_a_refusal_is_printed_and_is_the_exit_status(
     assert engine.wait(5) == 1
 
 
-def test_by_hand_a_deleted_room_ends_it(
-    jupyter: JupyterProcess, by_hand: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_by_hand_a_deleted_room_ends_it(jupyter: JupyterProcess, by_hand: Callable[..., subprocess.Popen[str]]) -> None:
     room = room_id()
     engine = by_hand(jupyter.url, room)
     line_of(engine)
@@ -237,9 +234,7 @@ def test_by_hand_a_deleted_room_ends_it(
 
 
 @pytest.mark.parametrize("arguments", [[], ["http://127.0.0.1:1/"]])
-def test_by_hand_without_a_room_it_says_how(
-    by_hand: Callable[..., subprocess.Popen[str]], arguments: list[str]
-) -> None:
+def test_by_hand_without_a_room_it_says_how(by_hand: Callable[..., subprocess.Popen[str]], arguments: list[str]) -> None:
     engine = by_hand(*arguments)
     _, errors = engine.communicate(timeout=10)
     assert engine.returncode == 2

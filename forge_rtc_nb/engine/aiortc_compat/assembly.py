@@ -1,7 +1,8 @@
 """RTP packets to encoded frames, released the moment their last packet is there (engine process).
 
 Stock aiortc gives a frame out when the next one's first packet arrives, a frame interval later (33 ms at 30 fps).
-RFC 3550 section 5.1 and the payload formats (RFC 7741, RFC 6184) set the marker bit on a frame's last packet: that ends it here.
+RFC 3550 section 5.1 and the payload formats (RFC 7741, RFC 6184) set the marker bit on a frame's last packet, which ends
+it here.
 """
 
 from __future__ import annotations
