@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from collections import deque
 from collections.abc import Callable
 
 from ..control import Control, Message, Unpacker, pack
+
+logger = logging.getLogger(__name__)
 
 MAX_WAITING = 64 * 1024 * 1024
 """Bytes kept for a kernel that does not read. Frames are announced once until looked at: only a broken kernel gets here."""
@@ -72,11 +75,22 @@ class Link:
             return
         except OSError:
             data = b""
+        try:
+            messages = list(self._unpacker.feed(data))
+        except ValueError:
+            logger.exception("what the kernel sends is not ours")
+            data = b""
         if not data:
             self._end()
             return
-        for message in self._unpacker.feed(data):
+        for message in messages:
+            self._handle(message)
+
+    def _handle(self, message: Message) -> None:
+        try:
             self._receive(message)
+        except Exception:
+            logger.exception("a %s of the kernel could not be handled", type(message).__name__)  # the next one still can
 
     def _end(self) -> None:
         self.close()

@@ -67,9 +67,12 @@ class EngineProcess:
         except subprocess.TimeoutExpired:
             return "its control connection broke"
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, self._log.tell() - TAIL))
-        tail = self._log.read().decode(errors="replace").strip()
+        with self._closing:
+            if self._log.closed:
+                return how
+            self._log.seek(0, os.SEEK_END)
+            self._log.seek(max(0, self._log.tell() - TAIL))
+            tail = self._log.read().decode(errors="replace").strip()
         return f"{how}\n{tail}" if tail else how
 
     def close(self) -> None:
@@ -88,6 +91,7 @@ class EngineProcess:
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.returncode = 0  # not our child: never waited for here
+        self._closing = threading.Lock()  # a lost thread may hold the parent's
         self._close_descriptors()
 
     def _close_descriptors(self) -> None:

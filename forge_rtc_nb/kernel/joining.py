@@ -77,8 +77,14 @@ class Joined:
         with self._lock:
             return [room for room, _ in self._rooms.values()]
 
-    def forget(self) -> None:
+    def abandon(self) -> None:
         """In a forked child: it is in none of its parent's rooms."""
+        for room, _ in self._rooms.values():
+            room.abandon()
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin with no room, and with locks that nobody holds."""
         # Two locks: the engine's reader thread takes rooms off the list, also while a join waits for that thread.
         self._turn = threading.RLock()
         self._lock = threading.Lock()
@@ -88,7 +94,7 @@ class Joined:
 joined = Joined()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=joined.forget)
+    os.register_at_fork(after_in_child=joined.abandon)
 
 
 def join(

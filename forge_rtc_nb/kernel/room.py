@@ -12,7 +12,7 @@ from ..control import Message
 from ..errors import ConnectionFailed, EngineDied, NotInRoom, RTCError, RTCTimeout, StreamNotFound
 from .callbacks import Callbacks
 from .directory import Directory, Event
-from .engine_client import EngineClient, engines
+from .engine_client import FORKED, EngineClient, engines
 from .participants import Participant, StreamInfo, match, participant_of, streams_of
 from .reading import Deadline
 from .selectors import Camera, Found, Selector, Video
@@ -198,6 +198,10 @@ class Room:
         if widget is not None:
             successor._widget = widget
             widget.follow(successor)
+
+    def abandon(self) -> None:
+        """In a forked child of the kernel: the parent's room goes on without this copy of it."""
+        self._over = RTCError(FORKED)
 
     def ticket(self) -> dict[str, str]:
         """A ticket for a tab that has no way of its own to the server."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import site
@@ -11,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -252,64 +251,6 @@ def test_the_last_stream_ends_the_engine(monkeypatch: pytest.MonkeyPatch) -> Non
     assert stream.latest().index >= 0
     stream.stop()
     assert not engines._client.alive
-
-
-# ---- forked children ----
-
-
-def in_child(work: Callable[[], str]) -> str:
-    """What ``work`` returns in a forked child; the parent's threads are not there."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            text = work()
-        except BaseException as error:
-            text = f"{type(error).__name__}: {error}"
-        with contextlib.suppress(OSError):
-            os.write(write, text.encode()[:4000])
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        text = pipe.read()
-    os.waitpid(pid, 0)
-    return text
-
-
-def test_a_forked_child_gets_a_clear_error_and_the_parent_reads_on(client: EngineClient, stream: VideoStream) -> None:
-    frames = iter(stream)
-    next(frames)
-
-    def use() -> str:
-        client.request(lambda req: control.Leave(req, "r"), 5)
-        return "answered"
-
-    assert in_child(use).startswith("RTCError: a forked child process cannot use")
-    assert in_child(lambda: str(next(frames))).startswith("RTCError: a forked child process cannot use")
-
-    def leave() -> str:
-        frames.close()
-        stream.stop()
-        client.close()
-        client.release()
-        return "done"
-
-    assert in_child(leave) == "done"
-    assert next(frames).array.any()
-    assert client.alive
-
-
-def test_a_forked_child_may_start_an_engine_of_its_own(client: EngineClient) -> None:
-    def use() -> str:
-        own = rtc.synthetic((96, 128), 60)
-        shape = own.latest().array.shape
-        assert engines._client is not None
-        pid = engines._client.pid
-        own.stop()
-        return f"{shape} {pid != client.pid} {psutil.pid_exists(pid)}"
-
-    assert in_child(use) == "(96, 128, 3) True False"
-    assert client.alive
 
 
 # ---- starting ----

@@ -101,6 +101,7 @@ class Relay:
         self.done = threading.Event()
         """That connection is closed."""
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+        self._ends: list[socket.socket] = []
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -114,6 +115,7 @@ class Relay:
             return
         self.called.set()
         with near, socket.socket() as far:
+            self._ends = [near, far]
             self._gate.wait(20)
             far.connect(self._target)
             back = threading.Thread(target=self._copy, args=(far, near))
@@ -136,8 +138,9 @@ class Relay:
 
     def __exit__(self, *exc: object) -> None:
         self._gate.set()
-        # close() alone does not wake an accept().
-        self._listener.shutdown(socket.SHUT_RDWR)
+        for end in (self._listener, *self._ends):
+            with contextlib.suppress(OSError):  # closed already
+                end.shutdown(socket.SHUT_RDWR)  # close() alone does not wake who waits in accept() or recv()
         self._listener.close()
         self._thread.join()
 

@@ -90,8 +90,10 @@ def test_two_readers_share_one_connection(room: rtc.Room, tab: RunningTab) -> No
 def test_leaving_ends_a_loop(room: rtc.Room, tab: RunningTab) -> None:
     frames = iter(room.camera)
     next(frames)
-    threading.Timer(0.2, room.leave).start()
+    leaving = threading.Timer(0.2, room.leave)
+    leaving.start()
     for _ in frames:
         pass
+    leaving.join()
     with pytest.raises(rtc.NotInRoom):
         room.camera.latest()

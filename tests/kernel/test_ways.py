@@ -196,6 +196,21 @@ def test_a_ticket_that_is_no_good_leaves_it_waiting_with_the_reason(
     wait_for(lambda: state(kernel) == ["joined", "joined"], what="joined")
 
 
+def test_of_several_cells_that_show_the_room_one_brings_it_in(
+    kernel: RemoteKernel, jupyter: JupyterProcess, room_id: str
+) -> None:
+    waiting(kernel, room_id)
+    tickets = [buy(jupyter, room_id) for _ in range(3)]
+    message = f"{{'type': 'ticket.offer', 'url': '{jupyter.url}', 'ticket': ticket}}"
+    kernel.run(f"for ticket in {tickets}: room.widget._handle_custom_msg({message}, [])")
+    wait_for(lambda: state(kernel) == ["joined", "joined"], what="joined")
+    assert eventually_listed(jupyter, room_id, 1)[0]["id"] == kernel.evaluate("room.me.id")
+    kernel.run("room.leave()")
+    eventually_listed(jupyter, room_id, 0)
+    engines = "[c.pid for c in psutil.Process().children() if 'forge_rtc_nb.engine' in c.cmdline()]"
+    assert kernel.run(f"import psutil; print({engines})").strip() == "[]"
+
+
 def test_messages_that_no_page_of_ours_sends_change_nothing(kernel: RemoteKernel, room_id: str) -> None:
     waiting(kernel, room_id)
     kernel.run("for content in (None, 7, [], {}, {'type': 'x'}): room.widget._handle_custom_msg(content, [])")
