@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 import uuid
 from contextlib import ExitStack
@@ -10,6 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from websockets.sync.client import ClientConnection, connect
+
+from tests.support import wait_for
 
 
 class RemoteKernel:
@@ -45,7 +48,7 @@ class RemoteKernel:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
         if not self._attached:
-            self._request("DELETE", f"api/kernels/{self.id}")
+            wait_for(self._shut_down, 30, "the kernel's end")
 
     def evaluate(self, expression: str, timeout: float = 60) -> Any:
         """Value of an expression, through JSON."""
@@ -69,6 +72,16 @@ class RemoteKernel:
                     raise AssertionError("\n".join(content["traceback"]))
                 case "status" if content["execution_state"] == "idle":
                     return "".join(printed)
+
+    def _shut_down(self) -> bool:
+        try:
+            self._request("DELETE", f"api/kernels/{self.id}")
+        except urllib.error.HTTPError as error:
+            if error.code == 500:  # a killed kernel, which the server restarts by itself at this moment
+                return False
+            if error.code != 404:
+                raise
+        return True
 
     def _request(self, method: str, path: str, body: object | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

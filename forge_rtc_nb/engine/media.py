@@ -76,6 +76,11 @@ class StreamSink:
             if view is not None:
                 view.close()
 
+    def forget(self) -> None:
+        """Let the newest picture go: nobody reads."""
+        with self._lock:
+            self._last = None
+
     @property
     def view_numbers(self) -> list[int]:
         with self._lock:

@@ -27,8 +27,9 @@ from .tasks import Tasks
 logger = logging.getLogger(__name__)
 
 RETRY_FIRST, RETRY_LAST = 0.5, 8.0
-CONNECT_LIMIT = 15.0
-"""Seconds for a connection to come up. aiortc stays in ``new`` for ever where no candidate pair works."""
+CONNECT_LIMIT = 8.0
+"""Seconds from our answer to a connection that is up. aiortc stays in ``new`` for ever where no candidate pair works; a
+``latest()`` that waits its default 10 s should learn of it."""
 MAX_WAITING = 256
 """Messages of one participant that wait while an offer is worked on; more are a fault of the sender and are dropped."""
 
@@ -125,6 +126,8 @@ class Peer:
         await pc.setLocalDescription(await pc.createAnswer())
         answer = SessionDescription(type="answer", sdp=prepare_answer(pc.localDescription.sdp))
         self._send(Answer(to=self.id, epoch=offer.epoch, sdp=answer))
+        if step == "new":
+            self._connection_tasks.start(self._limit_connecting(pc))
         if "\na=candidate:" not in answer.sdp:
             # aioice keeps silent about it, and the connection would stay "new" for ever.
             self._on_fault("no network address to offer: are the STUN and TURN servers' addresses and credentials right?")
@@ -137,7 +140,6 @@ class Peer:
         self._pc = pc
         pc.on("connectionstatechange", lambda: self._state_changed(pc))
         self._open_control(pc)
-        self._connection_tasks.start(self._limit_connecting(pc))
 
     async def _limit_connecting(self, pc: RTCPeerConnection) -> None:
         limit = CONNECT_LIMIT
@@ -205,17 +207,18 @@ class Peer:
         self._tasks.start(self._fail(self._close_connection(), why))
 
     async def _fail(self, closed: Awaitable[None], why: str) -> None:
-        """Ask for a new connection while anybody wants its streams."""
+        """Ask for a new connection while anybody wants its streams, again and again: a request may be lost on its way."""
         await closed
         if not self._negotiation.wanted or self._asking:
             return
         self._on_fault(why)
         self._asking = True
-        delay, self._retry_delay = self._retry_delay, min(self._retry_delay * 2, RETRY_LAST)
-        await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+        while self._pc is None and self._negotiation.wanted:
+            delay, self._retry_delay = self._retry_delay, min(self._retry_delay * 2, RETRY_LAST)
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+            if self._pc is None and self._negotiation.wanted:
+                self._send(Negotiate(to=self.id, restart=True))
         self._asking = False
-        if self._pc is None and self._negotiation.wanted:
-            self._send(Negotiate(to=self.id, restart=True))
 
     def _close_connection(self) -> Awaitable[None]:
         """Takes the connection out at once, so that another may come; what is returned waits until it is closed."""

@@ -37,6 +37,7 @@ class RemoteStream:
         self._timer = None
         self._subscribed = False
         self._unsubscribe()
+        self.sink.forget()
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

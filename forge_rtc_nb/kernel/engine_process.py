@@ -28,10 +28,10 @@ class EngineProcess:
         if sys.platform == "win32":
             raise RTCError("joining a room from a kernel on Windows is not supported yet; the server and the widget work there")
         self._closing = threading.Lock()
-        self.memory = create_memory()
-        self.socket, theirs = socket.socketpair()
         # Not a pipe: nobody would read it while the kernel is busy, and the engine would stand still.
         self._log: IO[bytes] = tempfile.TemporaryFile(prefix="forge_rtc_nb-")  # noqa: SIM115
+        self.memory = create_memory()
+        self.socket, theirs = socket.socketpair()
         try:
             self._process = self._start(theirs.fileno())
         except BaseException:

@@ -83,8 +83,8 @@ ENGINE_ALONE = """
     engine = EngineProcess()
     if {fork} and os.fork() == 0:
         time.sleep(600)
-    print(engine.pid, flush=True)
     try:
+        print(engine.pid, flush=True)  # the interrupt may come at once
         while True:
             time.sleep(600)
     except KeyboardInterrupt:
