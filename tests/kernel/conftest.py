@@ -1,14 +1,19 @@
-"""Synthetic streams that end with their test (test process)."""
+"""Synthetic streams, and rooms of the session's server, that end with their test (test process)."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import forge_rtc_nb as rtc
 from forge_rtc_nb.kernel.engine_client import engines
+from forge_rtc_nb.kernel.joining import joined
 from forge_rtc_nb.kernel.streams import VideoStream
+from tests.kernel.rooms import Join
+from tests.support import JupyterProcess
 
 Make = Callable[..., VideoStream]
 
@@ -33,6 +38,31 @@ def make() -> Iterator[Make]:
     yield synthetic
     for stream in streams:
         stream.stop()
+
+
+@pytest.fixture
+def room_id() -> str:
+    return f"room-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def no_room_is_left() -> Iterator[None]:
+    """Rooms are left at the end of the test."""
+    yield
+    for room in joined.rooms():
+        room.leave()
+
+
+@pytest.fixture
+def join(jupyter: JupyterProcess) -> Join:
+    """`rtc.join` on the session's server."""
+    return lambda room_id, **options: rtc.join(room_id, server=jupyter.url, token=jupyter.token, **options)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor() as pool:
+        yield pool
 
 
 def open_views() -> int:

@@ -1,148 +1,26 @@
-"""A kernel's place in a room of the real server: joining, names, events, waiting, the end, and coming back."""
+"""A kernel's place in a room of the real server: joining, names, leaving, waiting, events (test process)."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import secrets
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import psutil
 import pytest
 
 import forge_rtc_nb as rtc
-from forge_rtc_nb.kernel import joining
 from forge_rtc_nb.kernel.joining import joined
+from tests.kernel.rooms import Join, Relay, engine_pids, fail, names, our_threads, watching
 from tests.server.client import Client, eventually_listed
-from tests.support import JupyterProcess, free_port, wait_for
+from tests.support import JupyterProcess, wait_for
 
 CAMERA = {"id": "camera-00000001", "name": "camera", "kind": "video", "source": "camera"}
 LEFT = {"id": "screen-00000002", "name": "left", "kind": "video", "source": "screen"}
 RIGHT = {"id": "screen-00000003", "name": "right", "kind": "video", "source": "screen"}
 
-Join = Callable[..., rtc.Room]
-
-
-@pytest.fixture
-def room_id() -> str:
-    return f"room-{secrets.token_hex(4)}"
-
-
-@pytest.fixture(autouse=True)
-def _no_room_is_left() -> Iterator[None]:
-    yield
-    for room in joined.rooms():
-        room.leave()
-
-
-@pytest.fixture
-def join(jupyter: JupyterProcess) -> Join:
-    """`rtc.join` on the session's server."""
-    return lambda room_id, **options: rtc.join(room_id, server=jupyter.url, token=jupyter.token, **options)
-
-
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor() as pool:
-        yield pool
-
-
-def engine_pids() -> list[int]:
-    """The engine processes of this process."""
-    found = []
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.NoSuchProcess):  # it ends at this moment
-            if "forge_rtc_nb.engine" in child.cmdline():
-                found.append(child.pid)
-    return found
-
-
-def our_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("forge-rtc")]
-
-
-@contextmanager
-def watching(room: rtc.Room) -> Iterator[list[tuple[str, Any]]]:
-    """Every event of the room, as (name, argument), while the context lasts."""
-    seen: list[tuple[str, Any]] = []
-    for event in ("joined", "left", "updated", "stream", "stream-ended", "state", "error"):
-        room.on(event, lambda argument, event=event: seen.append((event, argument)))
-    yield seen
-
-
-def fail(argument: object) -> None:
-    raise KeyError("missing")
-
-
-def names(room: rtc.Room) -> list[str]:
-    return [person.name for person in room.participants]
-
-
-class Relay:
-    """A TCP relay to the server that holds connections back until `open`; a server that is slow to answer."""
-
-    def __init__(self, server: JupyterProcess) -> None:
-        self._target = ("127.0.0.1", server.port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._gate = threading.Event()
-        self.called = threading.Event()
-        """Somebody has connected."""
-        self.done = threading.Event()
-        """That connection is closed."""
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
-        self._ends: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def open(self) -> None:
-        self._gate.set()
-
-    def _serve(self) -> None:
-        try:
-            near, _ = self._listener.accept()
-        except OSError:
-            return
-        self.called.set()
-        with near, socket.socket() as far:
-            self._ends = [near, far]
-            self._gate.wait(20)
-            far.connect(self._target)
-            back = threading.Thread(target=self._copy, args=(far, near))
-            back.start()
-            self._copy(near, far)
-            back.join()
-        self.done.set()
-
-    @staticmethod
-    def _copy(source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def __enter__(self) -> Relay:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._gate.set()
-        for end in (self._listener, *self._ends):
-            with contextlib.suppress(OSError):  # closed already
-                end.shutdown(socket.SHUT_RDWR)  # close() alone does not wake who waits in accept() or recv()
-        self._listener.close()
-        self._thread.join()
+pytestmark = pytest.mark.usefixtures("no_room_is_left")
 
 
 # Joining
@@ -474,151 +352,3 @@ def test_a_video_that_is_not_there_lists_the_candidates(jupyter: JupyterProcess,
         assert refusal("Ann", "middle").startswith("'Ann' sends no video stream 'middle'")
         ann = room.participants[1]
         assert repr(room.video(ann, "left")) == f"<VideoStream left of {ann.id!r} in room {room_id!r}>"
-
-
-# The server goes away, or ends the room
-
-
-def test_a_restart_of_the_server_is_survived(tmp_path: Path, room_id: str) -> None:
-    with JupyterProcess(tmp_path) as server:
-        room = rtc.join(room_id, server=server.url, token=server.token)
-        me = room.me
-        with watching(room) as events:
-            server.stop()
-            wait_for(lambda: room.state == "reconnecting", what="the loss is noticed")
-            server.start()
-            wait_for(lambda: room.state == "joined", 20, "the kernel is back")
-        assert eventually_listed(server, room_id, 1)[0]["id"] == me.id
-        assert (room.me.id, room.me.name) == (me.id, me.name)
-        assert events == [("state", "reconnecting"), ("state", "joined")]
-        # A restart without the key file would be noticed here: the kernel would have come back as somebody else.
-        room.leave()
-        eventually_listed(server, room_id, 0)
-
-
-def test_a_deleted_room_is_closed_with_the_reason(
-    jupyter: JupyterProcess, join: Join, room_id: str, pool: ThreadPoolExecutor
-) -> None:
-    room = join(room_id)
-    widget, camera = room.widget, room.camera
-    blocked: list[Future[Any]] = [pool.submit(room.wait_for, "nobody", 30), pool.submit(camera.latest, 30)]
-    with watching(room) as events:
-        jupyter.request("DELETE", f"forge-rtc/api/rooms/{room_id}")
-        calls: list[Callable[[], Any]] = [
-            *(lambda: blocked[0].result(5), lambda: blocked[1].result(5)),
-            *(lambda: camera.latest(5), lambda: room.participants),
-        ]
-        for call in calls:
-            with pytest.raises(rtc.NotInRoom, match="is closed: the room was deleted"):
-                call()
-        wait_for(lambda: events == [("state", "closed")], what="the event")
-    assert room.state == "closed"
-    assert (widget.status, widget.detail) == ("error", "the room was deleted")
-    wait_for(lambda: not our_threads() and not engine_pids(), what="the end of the engine")
-    room.leave()
-    assert (room.state, joined.rooms()) == ("closed", [])
-
-
-def test_a_deleted_room_can_be_joined_again_while_the_engine_serves_another(
-    jupyter: JupyterProcess, join: Join, room_id: str
-) -> None:
-    other, room = join(f"{room_id}-2"), join(room_id)
-    engine, me = engine_pids(), room.me.id
-    jupyter.request("DELETE", f"forge-rtc/api/rooms/{room_id}")
-    wait_for(lambda: room.state == "closed", what="the end")
-    again = join(room_id)
-    assert (again.state, again.me.id == me, engine_pids()) == ("joined", False, engine)
-    assert eventually_listed(jupyter, room_id, 1)[0]["id"] == again.me.id
-    assert other.state == "joined"
-
-
-def test_a_room_that_ends_while_another_is_being_joined_holds_nothing_up(
-    jupyter: JupyterProcess, join: Join, room_id: str, pool: ThreadPoolExecutor
-) -> None:
-    room, other = join(room_id), f"{room_id}-2"
-    with Relay(jupyter) as relay:
-        joining_other = pool.submit(rtc.join, other, server=relay.url, token=jupyter.token)
-        assert relay.called.wait(10)
-        jupyter.request("DELETE", f"forge-rtc/api/rooms/{room_id}")
-        wait_for(lambda: room.id not in {one.id for one in joined.rooms()}, 3, "the end")
-        assert not joining_other.done()
-        relay.open()
-        joining_other.result(5).leave()
-
-
-def test_an_interrupted_join_leaves_nobody_behind(jupyter: JupyterProcess, join: Join, room_id: str) -> None:
-    keeps_the_engine, other = join(room_id), f"{room_id}-2"
-    with Relay(jupyter) as relay:
-
-        def interrupt() -> None:
-            if relay.called.wait(10):
-                os.kill(os.getpid(), signal.SIGINT)
-
-        threading.Thread(target=interrupt).start()
-        with pytest.raises(KeyboardInterrupt):
-            rtc.join(other, server=relay.url, token=jupyter.token)
-        relay.open()
-        assert relay.done.wait(10), "the engine is still in the room that nobody holds"
-    eventually_listed(jupyter, other, 0)
-    assert [room.id for room in joined.rooms()] == [room_id]
-    assert keeps_the_engine.state == "joined"
-
-
-def test_leaving_while_a_ticket_is_being_taken_leaves_nobody_behind(
-    jupyter: JupyterProcess, room_id: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(joining, "_in_notebook", lambda: True)
-    for name in ("FORGE_RTC_SERVER_URL", "JUPYTERHUB_API_TOKEN", "JPY_PARENT_PID"):
-        monkeypatch.delenv(name, raising=False)
-    room = rtc.join(room_id)
-    assert (room.state, engine_pids()) == ("waiting", [])
-    widget: Any = room.widget
-    ticket = jupyter.request("POST", "forge-rtc/api/tickets", {"room": room_id, "kind": "kernel"})["ticket"]
-    with Relay(jupyter) as relay:
-        for _ in range(2):  # two cells show the room
-            widget._handle_custom_msg({"type": "ticket.offer", "ticket": ticket, "url": relay.url}, [])
-        assert relay.called.wait(10)
-        room.leave()
-        relay.open()
-        assert relay.done.wait(10), "the engine is still in the room that nobody holds"
-    wait_for(lambda: not our_threads() and not engine_pids(), what="the end of the engine")
-    assert (room.state, widget.status) == ("left", "left")
-
-
-# Processes that die
-
-IN_ANOTHER_PROCESS = """
-import sys, threading
-import forge_rtc_nb as rtc
-room = rtc.join(sys.argv[1], server=sys.argv[2], name="other process")
-print(room.me.id, flush=True)
-threading.Event().wait()
-"""
-
-
-def test_a_killed_process_is_gone_from_the_room_within_seconds(jupyter: JupyterProcess, join: Join, room_id: str) -> None:
-    room = join(room_id)
-    process = subprocess.Popen(
-        [sys.executable, "-c", IN_ANOTHER_PROCESS, room_id, jupyter.url],
-        env={**os.environ, "FORGE_RTC_TOKEN": jupyter.token},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            (other,) = room.wait_for("other process", 30)
-            assert process.stdout is not None
-            assert (process.stdout.readline().strip(), other.kind) == (other.id, "kernel")
-        finally:
-            process.kill()
-        start = time.monotonic()
-        wait_for(lambda: names(room) == [room.me.name], 12, "the participant is gone")
-        took = time.monotonic() - start
-    print(f"\ngone from the room {took * 1000:.0f} ms after kill -9")
-    assert took < 6
-
-
-def test_a_server_that_is_not_there_leaves_nothing_behind(room_id: str) -> None:
-    with pytest.raises(rtc.SignalingError, match="the server= argument"):
-        rtc.join(room_id, server=f"http://127.0.0.1:{free_port()}/", token="x")
-    assert (joined.rooms(), engine_pids(), our_threads()) == ([], [], [])
