@@ -174,32 +174,36 @@ class FrameIterator:
 
 
 class Collector:
-    """Gathers ``n`` frames of one size for `VideoStream.take`."""
+    """Gathers ``n`` frames of one size for `VideoStream.take`, straight into the array that it returns."""
 
     def __init__(self, n: int) -> None:
         if not isinstance(n, SupportsIndex) or operator.index(n) < 1:
             raise ValueError(f"take(n) needs a number of frames, at least one, not {n!r}")
         self._n = operator.index(n)
-        self._arrays: list[NDArray[np.uint8]] = []
-        self._times: list[float] = []
+        self._count = 0
+        self._frames: NDArray[np.uint8] | None = None
+        self._times = np.empty(self._n, np.float64)
         self._warned = False
 
     def add(self, frame: Frame) -> bool:
-        """True when it is complete."""
-        self._arrays.append(self._fitted(frame.array))
-        self._times.append(frame.time)
-        return len(self._arrays) >= self._n
+        """True when it is complete. `MemoryError` at the first frame where so many do not fit."""
+        if self._frames is None:
+            self._frames = np.empty((self._n, *frame.array.shape), np.uint8)
+        self._frames[self._count] = self._fitted(frame.array, self._frames.shape[1:])
+        self._times[self._count] = frame.time
+        self._count += 1
+        return self._count >= self._n
 
     def result(self) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-        if len(self._arrays) < self._n:
-            raise StreamNotFound(f"the stream stopped after {len(self._arrays)} of {self._n} frames")
-        return np.stack(self._arrays), np.array(self._times, np.float64)
+        if self._frames is None or self._count < self._n:
+            raise StreamNotFound(f"the stream stopped after {self._count} of {self._n} frames")
+        return self._frames, self._times
 
-    def _fitted(self, array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if not self._arrays or array.shape == self._arrays[0].shape:
+    def _fitted(self, array: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        if array.shape == shape:
             return array
         self._warn()
-        return _scaled(array, self._arrays[0].shape)
+        return _scaled(array, shape)
 
     def _warn(self) -> None:
         if not self._warned:
