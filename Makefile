@@ -77,12 +77,15 @@ system:
 	  echo "and run make test again." >&2; exit 1; \
 	fi
 
+# The demo works on copies: what is shown in a notebook is saved in it, and a picture of somebody is no change to commit.
 # ---- using ---------------------------------------------------------------------------------------------------------
 
 demo: install
 	@set --; [ "$$(id -u)" != 0 ] || set -- "$$@" --allow-root; \
 	[ "$$(uname)" = Darwin ] || [ -n "$${DISPLAY:-}$${WAYLAND_DISPLAY:-}" ] || set -- "$$@" --no-browser; \
-	exec $(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/$(NOTEBOOK) "$$@"
+	mkdir -p build/demo && cp -Ru notebooks build/demo; \
+	exec $(BIN)/python -m jupyterlab --ServerApp.root_dir=build/demo --LabApp.default_url=/lab/tree/$(NOTEBOOK) \
+	  --LanguageServerManager.autodetect=False "$$@"
 
 test: install system tests/hub/node_modules/.stamp
 	$(BIN)/python -m pytest

@@ -11,7 +11,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 
-from .errors import NotInRoom, RTCError
+from .errors import RTCError
 from .kernel.discovery import candidates, default_runtime_dir
 from .kernel.joining import join, joined
 from .kernel.participants import Participant
@@ -105,7 +105,7 @@ class RTCMagics(Magics):
         rooms = [room for room in joined.rooms() if not arguments or room.id in arguments]
         if not rooms:
             here = ", ".join(room.id for room in joined.rooms()) or "none"
-            raise NotInRoom(f"this notebook is in no room {' '.join(arguments)}".rstrip() + f"; it is in: {here}")
+            raise UsageError(f"this notebook is in no room {' '.join(arguments)}".rstrip() + f"; it is in: {here}")
         return rooms
 
     def _frames(self, line: str, cell: str) -> None:

@@ -6,6 +6,7 @@ import http.client
 import ipaddress
 import json
 import os
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -125,6 +126,8 @@ def _unreachable(way: Way, error: Exception, timeout: float) -> RTCError:
         )
     if isinstance(reason, ssl.SSLError):
         return SignalingError(f"{where}: no TLS connection ({reason}); should the URL start with http:// ?")
+    if isinstance(reason, socket.gaierror):
+        return SignalingError(f"{where}: there is no host of that name ({reason.strerror})")
     return SignalingError(f"{where} cannot be reached: {reason}")
 
 

@@ -29,6 +29,15 @@ class Room:
     """A room that this kernel is in; made by `join`. Showing it at the end of a cell shows the room widget.
 
     Joining the same room again makes a new `Room`, and this one raises `NotInRoom` from then on.
+
+    >>> room = rtc.join("meeting-123")
+    >>> room                                    # the widget: click Camera
+    >>> room.camera.latest()                    # the newest frame of the camera in this notebook's tab
+    >>> room.participants                       # who is here
+    >>> room.video("their name").latest()       # somebody else's camera
+    >>> room.on("joined", print)                # call a function when somebody comes
+    >>> room.wait_for(2)                        # until two participants are here
+    >>> room.leave()
     """
 
     def __init__(self, room_id: str, left: Callable[[Room], None], name: str | None = None) -> None:
@@ -193,7 +202,12 @@ class Room:
     def supersede(self, successor: Room) -> None:
         """A later `join` of the same room takes over, also what is shown of it: those cells go on with ``successor``."""
         widget, self._widget = self._widget, None
-        self._finish(NotInRoom(f"room {self._id!r} was joined again: use the Room which that returned"), "left")
+        self._finish(
+            NotInRoom(
+                f"room {self._id!r} was joined again: use the new Room, and take your streams from it anew (cam = room.camera)"
+            ),
+            "left",
+        )
         self._callbacks.join()
         if widget is not None:
             successor._widget = widget

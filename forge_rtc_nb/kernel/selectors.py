@@ -27,6 +27,8 @@ class Camera:
     def missing(self, records: list[Participant], me: str) -> str:
         if any(me in record.owners for record in records):
             return "no camera is on: click Camera in the room widget"
+        if any(record.kind == "browser" for record in records):
+            return "no browser tab shows this room for this notebook yet: run `room` again (after a restart, too), click Camera"
         return "no browser tab shows this room yet: display it (`room` on the last line of a cell) and click Camera in it"
 
     def __str__(self) -> str:
@@ -62,7 +64,11 @@ class Video:
         return f"{self.who!r} sends {wanted}; choose one with room.video({self.who!r}, stream=...): {listed}"
 
     def _videos(self, records: list[Participant]) -> list[Found]:
-        return [(r, s) for r in match(records, self.who) for s in r.streams if s.kind == "video"]
+        people = match(records, self.who)
+        # A notebook's name stands for the tabs that show it, too: that is the name its owner has chosen.
+        kernels = {record.id for record in people if record.kind == "kernel"}
+        people += [record for record in records if kernels.intersection(record.owners) and record not in people]
+        return [(r, s) for r in people for s in r.streams if s.kind == "video"]
 
     def __str__(self) -> str:
         return f"{self.stream or 'video'} of {self.who!r}"

@@ -37,7 +37,7 @@ def test_the_first_one_with_a_camera(
         notebook.switch_camera_on()
         wait_for(lambda: notebook.page.get_by_text(f"(30, {HEIGHT}, {WIDTH}, 3)").count(), 60, "frames of the camera")
         wait_for(lambda: "kernel" in notebook.text(14), what="%rtc who")
-        wait_for(lambda: notebook.room.get_attribute("data-state") == "left", 60, "the last cell")
+        notebook.wait_until_idle()
         assert notebook.page.locator("[data-mime-type='application/vnd.jupyter.error'], .jp-RenderedError").count() == 0
         assert "synthetic" not in notebook.text(4)
     finally:
