@@ -16,6 +16,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
+from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.sdp import candidate_from_sdp
 
 from ..protocol import Answer, IceCandidate, IceServer, Message, Negotiate, Offer, SessionDescription, Subscribe, Unsubscribe
@@ -38,6 +39,18 @@ def preferred_codecs() -> tuple[str, ...]:
     """The codecs to ask browsers for, best first: ``FORGE_RTC_VIDEO_CODECS``, by default ``VP8,H264``."""
     names = os.environ.get("FORGE_RTC_VIDEO_CODECS", "").upper().replace(" ", "").split(",")
     return tuple(name for name in names if name in DEFAULT_CODECS) or DEFAULT_CODECS
+
+
+def _usable(listed: IceServer) -> RTCIceServer | None:
+    """The server without addresses that aiortc cannot read (IPv6 literals): one of them would end every connection."""
+    urls = []
+    for url in listed.urls:
+        try:
+            parse_stun_turn_uri(url)
+            urls.append(url)
+        except ValueError:
+            logger.warning("the ICE server %s is left out: this engine cannot use such an address", url)
+    return RTCIceServer(urls=urls, username=listed.username, credential=listed.credential) if urls else None
 
 
 class Peer:
@@ -134,7 +147,7 @@ class Peer:
 
     async def _open_connection(self) -> None:
         await self._close_connection()
-        servers = [RTCIceServer(urls=s.urls, username=s.username, credential=s.credential) for s in await self._ice_servers()]
+        servers = [server for listed in await self._ice_servers() if (server := _usable(listed)) is not None]
         # An explicit list, also when empty: aiortc's default is a public STUN server.
         pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._pc = pc

@@ -134,7 +134,7 @@ class SignalingClient:
             delay = min(delay * 2, BACKOFF_LAST)
             try:
                 assert self._way is not None
-                self._receive(await self._connect(self._way))
+                self._hand_on(await self._connect(self._way))
                 return True
             except Refused as error:
                 if error.code == "unauthorized" and error.final and self._resume is not None:
@@ -227,6 +227,9 @@ class SignalingClient:
         if isinstance(message, protocol.Ping):
             self.send(protocol.Pong(id=message.id))
             return
+        self._hand_on(message)
+
+    def _hand_on(self, message: ServerMessage) -> None:
         try:
             self._receive(message)
         except Exception:

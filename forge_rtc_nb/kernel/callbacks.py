@@ -26,6 +26,7 @@ class Callbacks:
         self._queue: queue.Queue[tuple[str, tuple[Any, ...]] | None] = queue.Queue(MAX_WAITING)
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._warned = False
 
     def on(self, event: str, function: Callable[..., Any]) -> None:
         if event not in EVENTS:
@@ -38,19 +39,23 @@ class Callbacks:
                 self._thread = threading.Thread(target=self._run, name="forge-rtc-callbacks", daemon=True)
                 self._thread.start()
 
-    def off(self, event: str, function: Callable[..., Any]) -> None:
-        with self._lock:
-            if function in self._functions.get(event, []):
-                self._functions[event].remove(function)
-
     def emit(self, event: str, *arguments: Any) -> None:
         """Queue an event; called in any thread, never blocks."""
         if self._thread is None or self._closed:
             return
-        try:
-            self._queue.put_nowait((event, arguments))
-        except queue.Full:
-            logger.warning("callbacks of this room are too slow; a %r event is dropped", event)
+        while True:
+            try:
+                self._queue.put_nowait((event, arguments))
+                return
+            except queue.Full:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._queue.get_nowait()
+        if not self._warned:
+            self._warned = True
+            logger.warning("callbacks of this room are too slow: the oldest of %d waiting events are dropped", MAX_WAITING)
 
     def close(self) -> None:
         """End the thread after what is queued already; called in any thread, never blocks."""

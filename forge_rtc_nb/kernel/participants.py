@@ -29,7 +29,7 @@ class Participant:
     joined_at: float
     """Unix seconds."""
     state: Literal["connected", "reconnecting"]
-    """``reconnecting``: its signaling connection is lost and may come back within the server's ``resume_timeout``."""
+    """``reconnecting``: its signaling connection is lost and may come back within the server's ``resume_seconds``."""
 
     def __str__(self) -> str:
         return self.name

@@ -231,15 +231,14 @@ class Room:
             raise NotInRoom("this kernel is not in the room yet: show the room's widget, it brings it in")
         return self._client.open_view(self._id, found[0].id, found[1].id, pixel_format)
 
-    def find(self, selector: Selector, bound: str | None, timeout: float | None) -> Found:
+    def find(self, selector: Selector, bound: tuple[str, str] | None, timeout: float | None) -> Found:
         """The stream that is meant, ``bound`` before any other; waits for it. `StreamNotFound` says what to do."""
         self._check()
         found = self._directory.wait(lambda: self._over or self._find_now(selector, bound), timeout)
         if self._over is not None:
             raise self._over.again()
         if not found:
-            records, me = self._directory.others(), self._my_id
-            raise StreamNotFound(selector.missing(records, me))
+            raise StreamNotFound(selector.missing(self._directory.others(), self._directory.me))
         result: Found = found
         return result
 
@@ -277,13 +276,13 @@ class Room:
             return everybody if len(everybody) >= who else None
         return match(everybody, who)
 
-    def _find_now(self, selector: Selector, bound: str | None) -> Found | None:
+    def _find_now(self, selector: Selector, bound: tuple[str, str] | None) -> Found | None:
         records = self._directory.others()
         for record in records:
             for stream in record.streams:
-                if stream.id == bound:
+                if (record.id, stream.id) == bound:
                     return record, stream
-        return selector.find(records, self._my_id)
+        return selector.find(records, self._directory.me)
 
     def _stream(self, selector: Selector) -> VideoStream:
         self._check()
@@ -324,12 +323,13 @@ class _RoomSource:
     def __init__(self, room: Room, selector: Selector) -> None:
         self._room = room
         self._selector = selector
-        self._bound: str | None = None
+        self._bound: tuple[str, str] | None = None
+        """Participant and stream: an id of a stream is unique only within its participant."""
 
     def open(self, pixel_format: str, timeout: float | None) -> View:
         deadline = Deadline(timeout)
         found = self._room.find(self._selector, self._bound, deadline.left)
-        self._bound = found[1].id
+        self._bound = (found[0].id, found[1].id)
         return self._room.open_view(found, pixel_format)
 
     def describe(self) -> str:

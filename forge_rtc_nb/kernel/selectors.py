@@ -14,18 +14,18 @@ Found = tuple[Participant, Stream]
 class Camera:
     """The camera switched on last in a tab that shows the notebook of the kernel ``me``."""
 
-    def find(self, records: list[Participant], me: str) -> Found | None:
+    def find(self, records: list[Participant], me: Participant | None) -> Found | None:
         cameras = [
             (record, stream)
             for record in records
-            if me in record.owners
+            if _shows(record, me)
             for stream in record.streams
             if stream.source == "camera"
         ]
         return max(cameras, key=lambda found: found[1].started, default=None)
 
-    def missing(self, records: list[Participant], me: str) -> str:
-        if any(me in record.owners for record in records):
+    def missing(self, records: list[Participant], me: Participant | None) -> str:
+        if any(_shows(record, me) for record in records):
             return "no camera is on: click Camera in the room widget"
         if any(record.kind == "browser" for record in records):
             return "no browser tab shows this room for this notebook yet: run `room` again (after a restart, too), click Camera"
@@ -42,7 +42,7 @@ class Video:
     who: str
     stream: str | None = None
 
-    def find(self, records: list[Participant], me: str) -> Found | None:
+    def find(self, records: list[Participant], me: Participant | None) -> Found | None:
         videos = self._videos(records)
         if self.stream is not None:
             videos = [v for v in videos if self.stream in (v[1].id, v[1].name)]
@@ -51,7 +51,7 @@ class Video:
             return max(cameras, key=lambda found: found[1].started)
         return videos[0] if len(videos) == 1 else None
 
-    def missing(self, records: list[Participant], me: str) -> str:
+    def missing(self, records: list[Participant], me: Participant | None) -> str:
         people = match(records, self.who)
         if not people:
             names = ", ".join(repr(record.name) for record in records) or "nobody else"
@@ -72,6 +72,11 @@ class Video:
 
     def __str__(self) -> str:
         return f"{self.stream or 'video'} of {self.who!r}"
+
+
+def _shows(tab: Participant, me: Participant | None) -> bool:
+    """Whether a tab shows this kernel's notebook. Owners are what the tab says; whose tab it is, the server knows."""
+    return me is not None and me.id in tab.owners and tab.user == me.user
 
 
 Selector = Camera | Video

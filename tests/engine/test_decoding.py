@@ -40,7 +40,7 @@ def encoded(codec: str, count: int, keyframes: tuple[int, ...] = ()) -> list[byt
     frames = []
     for number in range(count):
         picture = av.VideoFrame(320, 240, "yuv420p")
-        for plane, fill in zip(picture.planes, (20 + 10 * number, 128, 128), strict=True):
+        for plane, fill in zip(picture.planes, (20 + 10 * (number % 20), 128, 128), strict=True):
             plane.update(bytes([fill]) * plane.buffer_size)
         picture.pts, picture.time_base = number * 3000, Fraction(1, 90000)
         payloads, _ = encoder.encode(picture, force_keyframe=number in keyframes)
@@ -172,3 +172,35 @@ def test_a_sink_that_fails_does_not_end_the_stream() -> None:
         thread.source.put((codec_named("VP8"), frame_of(data, number)))
     thread.run()
     assert [number for number, _ in thread.delivered] == [0, 1, 2]
+
+
+def run_thread(frames: list[bytes], wanted: bool = True) -> list[int]:
+    """Timestamps of the pictures that a decoder thread hands on when all frames wait already."""
+    source: queue.Queue[Any] = queue.Queue()
+    for number, data in enumerate(frames):
+        source.put((codec_named("VP8"), EncodedFrame(data, number)))
+    source.put(None)
+    shown: list[int] = []
+    DecoderThread(
+        source, lambda _picture, frame, _fresh: shown.append(frame.timestamp), threading.Event(), lambda: wanted
+    ).run()
+    return shown
+
+
+def test_nothing_is_decoded_that_nobody_wants() -> None:
+    frames = encoded("VP8", 3)
+    assert run_thread(frames) == [0, 1, 2]
+    assert run_thread(frames, wanted=False) == []
+
+
+def test_a_long_backlog_is_left_out_up_to_the_next_keyframe() -> None:
+    assert run_thread(encoded("VP8", 100, keyframes=(90,))) == [0, *range(90, 100)]
+
+
+def test_a_picture_that_is_too_large_is_left_out_before_it_takes_memory() -> None:
+    good = encoded("VP8", 1)[0]
+    huge = good[:6] + b"\xfe\x3f\xfe\x3f" + good[10:]
+    decoder = PictureDecoder("VP8")
+    assert decoder.decode(EncodedFrame(huge, 0)) == []
+    assert decoder.waiting
+    assert len(decoder.decode(EncodedFrame(good, 1))) == 1

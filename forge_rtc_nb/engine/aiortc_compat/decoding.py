@@ -21,6 +21,10 @@ logger = logging.getLogger(__name__)
 TIME_BASE = Fraction(1, 90000)
 _DECODERS = {"VP8": "libvpx", "H264": "h264"}
 _IDR, _SPS = 5, 7
+MAX_PIXELS = 8192 * 4096
+"""What fits a slot of the ring; larger pictures are not decoded at all."""
+MAX_BACKLOG = 60
+"""Encoded frames that may wait for the decoder, two seconds at 30 fps."""
 KEYFRAME_INTERVAL = 0.3
 """Seconds between two requests for a keyframe."""
 
@@ -40,6 +44,14 @@ def is_keyframe(codec: str, data: bytes) -> bool:
     return False
 
 
+def _vp8_pixels(keyframe: bytes) -> int:
+    """Size of a VP8 keyframe in pixels (RFC 6386 section 9.1): libvpx takes the memory for it before anybody can ask."""
+    if len(keyframe) < 10:
+        return 0
+    width, height = (int.from_bytes(keyframe[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+    return width * height
+
+
 class PictureDecoder:
     """One codec's decoder in low-delay mode; after a gap it shows nothing until the next keyframe."""
 
@@ -50,6 +62,7 @@ class PictureDecoder:
         # Frame threads hold pictures back; slices do not, and one thread is enough for a camera.
         context.thread_count = 1
         context.flags |= Flags.low_delay
+        context.options = {"max_pixels": str(MAX_PIXELS)}
         self._context = context
         self._wait_for_keyframe = True
 
@@ -60,10 +73,17 @@ class PictureDecoder:
         if self._wait_for_keyframe:
             if not is_keyframe(self.codec, frame.data):
                 return []
+            if self.codec == "VP8" and _vp8_pixels(frame.data) > MAX_PIXELS:
+                logger.info("a picture of more than %d pixels is left out", MAX_PIXELS)
+                return []
             self._wait_for_keyframe = False
         packet = av.Packet(frame.data)
         packet.pts, packet.time_base = frame.timestamp, TIME_BASE
         return self._context.decode(packet)
+
+    def skip(self) -> None:
+        """Leave frames out: decoding goes on with the next keyframe."""
+        self._wait_for_keyframe = True
 
     @property
     def waiting(self) -> bool:
@@ -82,10 +102,12 @@ class DecoderThread:
         source: queue.Queue[tuple[RTCRtpCodecParameters, EncodedFrame] | None],
         deliver: Deliver,
         ask_keyframe: threading.Event,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._source = source
         self._deliver = deliver
         self._ask_keyframe = ask_keyframe
+        self._wanted = wanted
         self._decoder: PictureDecoder | None = None
         self._asked = 0.0
 
@@ -102,6 +124,11 @@ class DecoderThread:
             return
         if self._decoder is None or self._decoder.codec != codec:
             self._decoder = PictureDecoder(codec)
+        if not self._wanted():
+            self._decoder.skip()
+            return
+        if self._source.qsize() > MAX_BACKLOG:
+            self._decoder.skip()  # slower than the sender: rather a gap than memory and delay that grow
         try:
             pictures = self._decoder.decode(frame)
         except av.FFmpegError as error:

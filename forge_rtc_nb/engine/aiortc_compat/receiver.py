@@ -76,9 +76,10 @@ class LiveReceiver(RTCRtpReceiver):
             self._RTCRtpReceiver__timestamp_mapper = _Timestamps()
 
     async def receive(self, parameters: Any) -> None:
-        if self._track is not None and self._track.kind == "video":
-            # decoder_worker gets this queue; it is how it finds us.
-            self._track._queue = _TrackQueue(self)
+        if self._track is None or self._track.kind != "video":
+            return  # nobody reads audio here, and aiortc's queue would keep all that a sender sends unasked
+        # decoder_worker gets this queue; it is how it finds us.
+        self._track._queue = _TrackQueue(self)
         await super().receive(parameters)
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
@@ -109,7 +110,8 @@ def decoder_worker(
 ) -> None:
     """In the place of aiortc's function of that name: video of a `LiveReceiver` by our thread, audio by aiortc's."""
     if isinstance(output_q, _TrackQueue):
-        DecoderThread(input_q, output_q.receiver.take, decode_error).run()
+        receiver = output_q.receiver
+        DecoderThread(input_q, receiver.take, decode_error, lambda: receiver.sink is not None).run()
     else:
         _original_worker(loop, input_q, output_q, decode_error)
 

@@ -1,0 +1,64 @@
+"""Whose camera is meant: owners, names, and participants who claim what is not theirs."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from forge_rtc_nb.kernel.callbacks import MAX_WAITING, Callbacks
+from forge_rtc_nb.kernel.selectors import Camera, Video
+from forge_rtc_nb.protocol import Participant, Stream
+
+
+def camera(started: float) -> Stream:
+    return Stream(id="camera-1", name="camera", kind="video", source="camera", started=started)
+
+
+ME = Participant(id="kernel-1", name="spectrometer", kind="kernel", user="ann")
+MINE = Participant(id="tab-1", name="Ann", kind="browser", user="ann", owners=["kernel-1"], streams=[camera(1)])
+STRANGER = Participant(id="tab-2", name="Eve", kind="browser", user="eve", owners=["kernel-1"], streams=[camera(2)])
+
+
+def test_a_strangers_tab_cannot_claim_to_show_my_notebook() -> None:
+    found = Camera().find([STRANGER, MINE], ME)
+    assert found is not None
+    assert found[0] is MINE
+    assert Camera().find([STRANGER], ME) is None
+    assert "for this notebook" in Camera().missing([STRANGER], ME)
+
+
+def test_a_notebooks_name_stands_for_the_camera_of_its_tab() -> None:
+    found = Video("spectrometer").find([ME, MINE], None)
+    assert found is not None
+    assert found[0] is MINE
+
+
+@pytest.mark.parametrize("who", ["tab-1", "Ann", "ann"])
+def test_id_name_and_user_name_a_participant(who: str) -> None:
+    found = Video(who).find([STRANGER, MINE], ME)
+    assert found is not None
+    assert found[0] is MINE
+
+
+def test_callbacks_that_are_too_slow_lose_the_oldest_events() -> None:
+    callbacks = Callbacks()
+    started, go_on = threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def slow(state: str) -> None:
+        started.set()
+        go_on.wait(10)
+        seen.append(state)
+
+    callbacks.on("state", slow)
+    callbacks.emit("state", "first")
+    assert started.wait(10)
+    for number in range(MAX_WAITING + 50):
+        callbacks.emit("state", str(number))
+    go_on.set()
+    callbacks.close()
+    callbacks.join(30)
+    assert seen[0] == "first"
+    assert seen[-1] == str(MAX_WAITING + 49)
+    assert len(seen) <= MAX_WAITING + 1
