@@ -13,6 +13,10 @@ from collections.abc import Callable
 
 INTERVAL = 2.0
 DEAD_AFTER = 6.0
+MAX_FRAME = 4096
+"""Characters of a frame; longer ones are ignored."""
+ANSWER_INTERVAL = 0.05
+"""Seconds between two answers: whoever pings faster gets fewer, so that no queue of answers can grow."""
 
 
 class ClockOffset:
@@ -41,6 +45,7 @@ class Heartbeat:
         self._heard = time.monotonic()
         self._number = 0
         self._sent_at = 0.0
+        self._answered = -math.inf
 
     async def run(self) -> None:
         self._heard = time.monotonic()
@@ -54,12 +59,15 @@ class Heartbeat:
     def receive(self, text: str | bytes) -> None:
         """A frame of the control channel; whatever it says, it is a sign of life."""
         self._heard = time.monotonic()
+        if len(text) > MAX_FRAME:
+            return
         try:
             message = json.loads(text)
             kind, number, now = message["t"], message["n"], float(message.get("now", "nan"))
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return
-        if kind == "ping" and isinstance(number, int):
+        if kind == "ping" and isinstance(number, int) and self._heard - self._answered > ANSWER_INTERVAL:
+            self._answered = self._heard
             self._send(json.dumps({"t": "pong", "n": number, "now": time.time() * 1000}))
         elif kind == "pong" and number == self._number and math.isfinite(now):
             self._offset(self._clock.add(self._sent_at, now / 1000, time.time()))

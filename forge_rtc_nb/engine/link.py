@@ -6,15 +6,22 @@ import asyncio
 import logging
 import socket
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
-from ..control import Control, Message, Unpacker, pack
+from ..control import Control, Message, ParticipantUpdated, Unpacker, pack
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 64 * 1024 * 1024
-"""Bytes kept for a kernel that does not read. Frames are announced once until looked at: only a broken kernel gets here."""
+"""Bytes kept for a kernel that does not read. Frames are announced once until looked at, and of each participant only the
+newest state waits, however often others change it: only a broken kernel gets here."""
+
+
+def _subject(message: Control) -> Hashable:
+    """What a message is about: of two that wait with the same subject, the newer one replaces the older."""
+    if isinstance(message, ParticipantUpdated):
+        return message.room, message.participant.id
+    return object()
 
 
 class Link:
@@ -27,7 +34,9 @@ class Link:
         self._on_end = on_end
         self._unpacker = Unpacker()
         self._lock = threading.Lock()
-        self._waiting: deque[bytes] = deque()
+        self._waiting: dict[Hashable, bytes] = {}
+        self._partial = b""
+        """The rest of a message that the socket took in part."""
         self._bytes = 0
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(end, self._readable)
@@ -36,12 +45,17 @@ class Link:
         """Send, from any thread: at once where the socket takes it, else when it does again."""
         data = pack(message)
         with self._lock:
-            if not self._waiting:
-                data = self._send_now(data)
-            if data:
-                self._waiting.append(data)
-                self._bytes += len(data)
+            if self._waiting or self._partial:
+                self._keep(_subject(message), data)
+            else:
+                self._partial = self._send_now(data)
+                self._bytes = len(self._partial)
+            if self._bytes:
                 self._loop.call_soon_threadsafe(self._want_write)
+
+    def _keep(self, subject: Hashable, data: bytes) -> None:
+        self._bytes += len(data) - len(self._waiting.get(subject, b""))
+        self._waiting[subject] = data
 
     def _send_now(self, data: bytes) -> bytes:
         try:
@@ -59,12 +73,11 @@ class Link:
 
     def _writable(self) -> None:
         with self._lock:
-            while self._waiting:
-                data = self._waiting.popleft()
-                rest = self._send_now(data)
-                self._bytes -= len(data) - len(rest)
-                if rest:
-                    self._waiting.appendleft(rest)
+            while self._waiting or self._partial:
+                data = self._partial or self._waiting.pop(next(iter(self._waiting)))
+                self._partial = self._send_now(data)
+                self._bytes -= len(data) - len(self._partial)
+                if self._partial:
                     return
             self._loop.remove_writer(self._socket)
 

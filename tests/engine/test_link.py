@@ -12,6 +12,7 @@ from forge_rtc_nb import control
 from forge_rtc_nb.control import Message, Unpacker, pack
 from forge_rtc_nb.engine import link as link_module
 from forge_rtc_nb.engine.link import Link
+from forge_rtc_nb.protocol import Participant
 from tests.support import await_for
 
 
@@ -106,3 +107,18 @@ async def test_a_message_that_cannot_be_handled_does_not_stop_the_next(ends: End
     ends.kernel.send(pack(control.Leave(1, "r")) + pack(control.CloseView(2)))
     await await_for(lambda: ends.received, what="the second")
     assert ends.ended == 0
+
+
+async def test_of_a_participant_only_the_newest_state_waits_for_a_slow_kernel(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "MAX_WAITING", 1_000_000)
+    for number in range(30_000):  # far more than that, were each of them kept
+        who = Participant(id=f"p-{number % 2}", name=str(number), kind="browser", user="u")
+        ends.link.post(control.ParticipantUpdated("room", who))
+    ends.link.post(control.ViewReady(7))
+    await await_for(lambda: ends.read()[-1:] == [control.ViewReady(7)], what="the last message")
+    names = [message.participant.name for message in ends.arrived if isinstance(message, control.ParticipantUpdated)]
+    assert sorted(names[-2:]) == ["29998", "29999"]
+    assert len(names) < 30_000
+    assert not ends.ended
