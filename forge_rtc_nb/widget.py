@@ -55,8 +55,8 @@ class RoomWidget(anywidget.AnyWidget):
         if kind == "ticket.request":
             self._in_background(self._give_ticket)
         elif kind == "ticket.offer" and self.status == "waiting":
-            way = Way("a ticket from the browser", str(content.get("url")), ticket=str(content.get("ticket")))
-            self._in_background(lambda: self._take_ticket(way))
+            ways = _ways(content)
+            self._in_background(lambda: self._take_ticket(ways))
 
     def _in_background(self, work: Any) -> None:
         # A message handler that waits would hold up every other message to this kernel.
@@ -68,24 +68,35 @@ class RoomWidget(anywidget.AnyWidget):
         except RTCError as error:
             self.send({"type": "ticket.refused", "message": str(error)})
 
-    def _take_ticket(self, way: Way) -> None:
+    def _take_ticket(self, ways: list[Way]) -> None:
         # Each cell that shows the room offers one, and each that went in would be a participant.
         if self._taking.acquire(blocking=False):
             try:
-                self._enter_by(way)
+                self._enter_by(ways)
             finally:
                 self._taking.release()
 
-    def _enter_by(self, way: Way) -> None:
+    def _enter_by(self, ways: list[Way]) -> None:
         from .kernel.joining import enter_by
 
         if self._room.state != "waiting":
             return
         try:
-            enter_by(self._room, [way])
+            enter_by(self._room, ways)
         except RTCError as error:
             if self._room.state == "waiting":
                 self.show_state("waiting", f"the server refused this notebook: {error}")
+
+
+def _ways(offer: dict[str, Any]) -> list[Way]:
+    """The server as the page reaches it, then as it calls itself: behind a proxy only the page knows the right address.
+
+    A ticket that came over https is not sent in clear text.
+    """
+    urls = dict.fromkeys(str(offer[key]) for key in ("browser_url", "url") if offer.get(key))
+    if any(url.startswith("https:") for url in urls):
+        urls = dict.fromkeys(url for url in urls if url.startswith("https:"))
+    return [Way("a ticket from the browser", url, ticket=str(offer.get("ticket"))) for url in urls]
 
 
 def _status(state: str) -> str:

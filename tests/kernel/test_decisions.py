@@ -1,4 +1,4 @@
-"""Whose camera is meant: owners, names, and participants who claim what is not theirs."""
+"""Whose camera is meant, what slow callbacks lose, where a ticket is tried: small decisions of the kernel."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from forge_rtc_nb.kernel.callbacks import MAX_WAITING, Callbacks
 from forge_rtc_nb.kernel.selectors import Camera, Video
 from forge_rtc_nb.protocol import Participant, Stream
+from forge_rtc_nb.widget import _ways
 
 
 def camera(started: float) -> Stream:
@@ -62,3 +63,10 @@ def test_callbacks_that_are_too_slow_lose_the_oldest_events() -> None:
     assert seen[0] == "first"
     assert seen[-1] == str(MAX_WAITING + 49)
     assert len(seen) <= MAX_WAITING + 1
+
+
+def test_a_ticket_is_tried_where_the_page_reaches_the_server_and_never_in_clear_text_after_https() -> None:
+    both = {"browser_url": "http://a/", "url": "http://b/", "ticket": "t"}
+    assert [way.url for way in _ways(both)] == ["http://a/", "http://b/"]
+    assert [way.url for way in _ways({**both, "browser_url": "https://a/"})] == ["https://a/"]
+    assert [way.url for way in _ways({"url": "http://b/", "ticket": "t"})] == ["http://b/"]
