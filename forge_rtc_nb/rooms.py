@@ -14,6 +14,7 @@ import msgspec
 from . import protocol
 from .errors import InvalidMessage, NotInRoom, PeerNotFound, RoomExists, RoomFull, RoomNotFound, Unauthorized
 from .protocol import Error, Joined, Left, Message, Offer, Participant, Stream, Updated
+from .shares import Shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class RoomLimits:
     empty_seconds: float = 60.0
     """A room in which nobody is left is kept that long."""
     buffer_bytes: int = 1024 * 1024
-    """Messages kept for one reconnecting participant; beyond it the sender gets an error."""
+    """What messages kept for one reconnecting participant share (`Shares`); beyond it the sender gets an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,9 @@ class Admission:
 class _Member:
     participant: Participant
     connection: int | None
+    shares: Shares
     waiting: list[Message] = field(default_factory=list)
-    """Messages for a reconnecting participant."""
-    waiting_bytes: int = 0
+    """Messages for a reconnecting participant, counted in ``shares``."""
 
 
 class Room:
@@ -232,6 +233,12 @@ class Rooms:
         self._absent[room.id, member.participant.id] = self._clock() + self.limits.resume_seconds
         return self._tell_others(room, member)
 
+    def refuse(self, connection: int, message: Message) -> list[Action]:
+        """A connection has no room for what another participant sent to it: the sender is told."""
+        room, _ = self._seats.get(connection, (None, None))
+        sender = room._members.get(message.from_ or "") if room else None
+        return _send((sender.connection,), _not_passed_on(message)) if sender else []
+
     def expire(self) -> list[Action]:
         """Give up participants and rooms whose time is over."""
         now = self._clock()
@@ -284,13 +291,12 @@ class Rooms:
             joined_at=self._wall(),
             streams=self._stamped(entry.streams, ()),
         )
-        member = _Member(participant, connection)
-        told = room._connections()
+        member = _Member(participant, connection, Shares(self.limits.buffer_bytes))
         room._members[participant.id] = member
         self._seats[connection] = (room, member)
         self._users[entry.user] += 1
         self._empty.pop(room.id, None)
-        return Admission(participant, others, False, _send(told, Joined(participant=participant)))
+        return Admission(participant, others, False, self._tell_others(room, member, Joined))
 
     def _resume(self, room: Room, member: _Member, entry: Entry, connection: int) -> Admission:
         old = member.participant
@@ -307,7 +313,7 @@ class Rooms:
             old, state="connected", owners=list(entry.owners), streams=self._stamped(entry.streams, old.streams)
         )
         actions += [Send((connection,), message) for message in member.waiting]
-        member.waiting, member.waiting_bytes = [], 0
+        member.waiting, member.shares = [], Shares(self.limits.buffer_bytes)
         if member.participant != old:
             actions += self._tell_others(room, member)
         others = [peer for peer in room.peers if peer.id != old.id]
@@ -332,10 +338,9 @@ class Rooms:
             raise InvalidMessage(f"with its sender's id the message has more than {protocol.MAX_MESSAGE} bytes")
         if target.connection is not None:
             return _send((target.connection,), message)
-        if target.waiting_bytes + size > self.limits.buffer_bytes:
-            return _send((sender.connection,), _not_kept(message))
+        if not target.shares.take(sender.participant.id, size):
+            return _send((sender.connection,), _not_passed_on(message))
         target.waiting.append(message)
-        target.waiting_bytes += size
         return []
 
     def _remove(self, room: Room, member: _Member, reason: Literal["left", "expired"]) -> list[Action]:
@@ -358,9 +363,8 @@ class Rooms:
         del self._rooms[room.id]
         self._empty.pop(room.id, None)
 
-    def _tell_others(self, room: Room, member: _Member) -> list[Action]:
-        others = room._connections(but=member.participant.id)
-        return _send(others, Updated(participant=member.participant))
+    def _tell_others(self, room: Room, member: _Member, news: type[Joined | Updated] = Updated) -> list[Action]:
+        return _send(room._connections(but=member.participant.id), news(participant=member.participant))
 
     def _stamped(self, streams: Iterable[Stream], known: Iterable[Stream]) -> list[Stream]:
         started = {stream.id: stream.started for stream in known}
@@ -391,6 +395,6 @@ def _signed(message: Message, sender: str) -> Message:
     return message
 
 
-def _not_kept(message: Message) -> Error:
-    text = f"participant {message.to!r} is reconnecting and too much is waiting for it; this message was not kept"
+def _not_passed_on(message: Message) -> Error:
+    text = f"not passed on: too much waits for participant {message.to!r}, who is reconnecting or reads slowly"
     return Error(code="slow-reader", message=text, reply_to=message.id)

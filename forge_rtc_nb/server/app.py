@@ -78,9 +78,9 @@ class ForgeRTC(ExtensionApp):
 
     outbound_bytes = Int(
         1024 * 1024,
-        min=2 * MAX_MESSAGE,
-        help="""Bytes that may wait for one client that reads slowly, or that is reconnecting; then the connection is
-        closed with code 4008. Default 1 MiB.""",
+        min=4 * MAX_MESSAGE,
+        help="""Bytes that may wait for one client that reads slowly, or that is reconnecting; at least 262144. Half of
+        it is for what others send, of one sender at most a quarter. Default 1 MiB.""",
     ).tag(config=True)
 
     max_rooms = Int(1000, min=1, help="Rooms open at the same time. Default 1000.").tag(config=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +26,7 @@ from ..errors import (
 )
 from .identity import Visitor
 from .limits import Strikes, TokenBucket
+from .outbox import News, Outbox
 
 if TYPE_CHECKING:
     from .service import WebRTCService
@@ -66,8 +68,8 @@ class _Head(msgspec.Struct):
 class Connection:
     """A client's signaling connection, from the upgrade to the close.
 
-    Forward `on_message`, `on_close` and, where possible, `on_pong` of the tornado handler. Outbound messages are
-    never dropped: a client that lets more than the limit pile up is closed with 4008.
+    Forward `on_message`, `on_close` and, where possible, `on_pong` of the tornado handler. What a slow client is to
+    read is bounded (`Outbox`): too much from others is refused, too many answers to its own doing close it with 4008.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class Connection:
         self._ws = ws
         self._loop = asyncio.get_running_loop()
         self._seen = self._loop.time()
-        self._outstanding = 0
+        self._outbox = Outbox(self._settings.outbound_bytes, self._write)
         self._bucket = TokenBucket(self._settings.burst, self._settings.messages_per_second, self._seen)
         self._malformed = Strikes(*MALFORMED_FRAMES)
         self._refused = Strikes(*REFUSED_FRAMES)
@@ -121,19 +123,21 @@ class Connection:
     # What the service calls
 
     def send(self, text: str) -> None:
-        """Queue one frame; over the limit of outstanding bytes the connection closes with 4008."""
-        if self.closed:
-            return
-        size = len(text.encode())
-        if self._outstanding + size > self._settings.outbound_bytes:
+        """Queue an answer; a client that lets too many of them pile up is closed with 4008."""
+        if not self.closed and not self._outbox.answer(text):
             self.close(protocol.CLOSE_SLOW_READER, "too much is waiting to be read")
-            return
-        try:
-            written = self._ws.write_message(text)
-        except WebSocketClosedError:
-            return  # on_close follows
-        self._outstanding += size
-        written.add_done_callback(functools.partial(self._written, size))
+
+    def deliver(self, message: protocol.Message, text: str) -> bool:
+        """Queue an action of the room, ``text`` being its frame; False where there is no room for a participant's message."""
+        if self.closed:
+            return True
+        if message.routed:
+            return self._outbox.pass_on(message.from_ or "", text)
+        if isinstance(message, News):
+            self._outbox.tell(message, text)
+        else:
+            self.send(text)
+        return True
 
     def send_error(self, code: str, message: str, reply_to: str | None = None) -> None:
         """Tell the client what was wrong with something that it sent."""
@@ -223,10 +227,18 @@ class Connection:
         except WebSocketClosedError:
             return  # on_close follows
 
-    def _written(self, size: int, written: asyncio.Future[None]) -> None:
-        self._outstanding -= size
+    def _write(self, text: str, left: Callable[[], None]) -> None:
+        try:
+            written = self._ws.write_message(text)
+        except WebSocketClosedError:
+            return  # on_close follows
+        written.add_done_callback(functools.partial(self._written, left))
+
+    def _written(self, left: Callable[[], None], written: asyncio.Future[None]) -> None:
         if not written.cancelled():
             written.exception()  # a closed socket is on_close's matter
+        if not self.closed:
+            left()
 
     def _end(self, *, left: bool) -> None:
         if self.closed:

@@ -183,8 +183,8 @@ class WebRTCService:
             server=self.tickets.server_id,
         )
         connection.send(protocol.encode(welcome))
-        for other in later:
-            connection.send(protocol.encode(Joined(participant=other)))
+        for joined in (Joined(participant=other) for other in later):
+            connection.deliver(joined, protocol.encode(joined))
 
     def _settle(self, connection: Connection) -> None:
         if connection.visitor is None:
@@ -209,8 +209,8 @@ class WebRTCService:
         if isinstance(action, Send):
             text = protocol.encode(action.message)
             for number in action.to:
-                if number in self._connections:
-                    self._connections[number].send(text)
+                if number in self._connections and not self._connections[number].deliver(action.message, text):
+                    self._actions.extend(self._rooms.refuse(number, action.message))
         elif action.connection in self._connections:
             self._connections[action.connection].close(action.code, action.reason)
 

@@ -31,11 +31,19 @@ class Client:
         credentials: dict[str, str] | None = None,
         origin: str | None = None,
         host: str | None = None,
+        slow: bool = False,
     ) -> None:
-        """``credentials``: request headers, by default the server's token. ``host``: the Host header."""
+        """``credentials``: request headers, by default the server's token. ``host``: the Host header.
+
+        ``slow``: read from the socket only what `receive` asks for, and keep little of it in the system's buffers.
+        """
         headers = {"Authorization": f"token {server.token}"} if credentials is None else credentials
         address = urlsplit(server.url)
-        sock = socket.create_connection(("127.0.0.1", server.port), timeout=WAIT)
+        sock = socket.socket()
+        if slow:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(WAIT)
+        sock.connect(("127.0.0.1", server.port))
         self._ids = itertools.count(1)
         self.socket = sock
         connecting = connect(
@@ -48,7 +56,7 @@ class Client:
             open_timeout=WAIT,
             close_timeout=1,
             max_size=None,
-            max_queue=None,
+            max_queue=1 if slow else None,
         )
         # Entered by hand, for a test decides itself how the connection ends.
         self.ws: ClientConnection = connecting.__enter__()

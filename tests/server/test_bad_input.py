@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -15,8 +14,7 @@ from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
 
 from forge_rtc_nb import protocol
-from tests.server.client import SDP, WAIT, Client
-from tests.server.conftest import make_server
+from tests.server.client import SDP, Client
 from tests.support import JupyterProcess
 from tests.unit.test_protocol import INVALID, JSON_VALUES, VALID
 
@@ -220,40 +218,6 @@ def test_within_the_rate_nothing_is_refused(witnesses: Witnesses, eve: Client) -
         eve.send("stream.subscribe", to=witnesses.ann_id, stream="s")
     assert eve.sync() == []
     assert len(witnesses.ann.sync()) == 90
-
-
-def test_a_slow_reader_is_closed_and_delays_nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
-    arguments = ("--ForgeRTC.burst=5000", "--ForgeRTC.outbound_bytes=131072", "--ForgeRTC.resume_seconds=0")
-    with make_server(tmp_path_factory.mktemp("slow"), *arguments) as server, Client(server) as ann:
-        ann.hello()
-        slow = socket.socket()
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        slow.settimeout(WAIT)
-        slow.connect(("127.0.0.1", server.port))
-        upgrade(slow, server)
-        target = ann.wait_for("room.joined")["participant"]["id"]
-        filler = {"type": "offer", "sdp": SDP + "a=x\r\n" * 8000}
-        messages: list[dict[str, Any]] = []
-        sent = 0
-        while not messages and sent < 400:
-            ann.send("webrtc.offer", to=target, sdp=filler)
-            messages = ann.sync()
-            sent += 1
-        assert sent > 1  # what is within the limit waits
-        assert messages[0] == {"type": "room.left", "participant_id": target, "reason": "expired"}
-        slow.close()
-
-
-def upgrade(sock: socket.socket, server: JupyterProcess) -> None:
-    """Join room r on a bare socket, which reads only what it is told to."""
-    sock.sendall(
-        f"GET /forge-rtc/ws/webrtc?room=r HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nUpgrade: websocket\r\n"
-        f"Connection: Upgrade\r\nSec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version: 13\r\n"
-        f"Authorization: token {server.token}\r\n\r\n".encode()
-    )
-    assert b" 101 " in sock.recv(4096)
-    hello = b'{"type":"room.hello","version":1,"kind":"kernel"}'
-    sock.sendall(bytes([0x81, 0x80 | len(hello)]) + b"\0\0\0\0" + hello)
 
 
 @pytest.mark.parametrize(

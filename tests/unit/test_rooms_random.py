@@ -23,7 +23,7 @@ class RandomRooms(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(rooms=3, participants=4, per_user=3, resume_seconds=30, empty_seconds=60, buffer_bytes=300)
+        self.world = World(rooms=3, participants=4, per_user=3, resume_seconds=30, empty_seconds=60, buffer_bytes=1600)
         self.next_connection = 0
         self.rosters: dict[int, dict[str, Participant]] = {}
         self.me: dict[int, tuple[str, str]] = {}
