@@ -47,6 +47,8 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     owner: Text | None = None
     sub: Text | None = None
     """Participant id; in a resume token."""
+    since: float | None = None
+    """When its bearer last showed other credentials than a resume token; in a resume token."""
     srv: str | None = None
     """The server that made it; several servers of one account share a key file."""
 
@@ -86,10 +88,13 @@ def mint_resume(
     grants: Iterable[str],
     lifetime: float = MAX_RESUME_SECONDS,
     now: float | None = None,
+    since: float | None = None,
     server: str | None = None,
 ) -> str:
-    """A resume token: its bearer continues as that participant of that room (at most 12 h)."""
+    """A resume token: its bearer continues as that participant of that room, at most 12 h after ``since`` (default: now)."""
     issued = time.time() if now is None else now
+    since = issued if since is None else since
+    expires = min(issued + lifetime, since + MAX_RESUME_SECONDS)
     claims: dict[str, Any] = {
         "typ": "resume",
         "sub": participant_id,
@@ -98,7 +103,7 @@ def mint_resume(
         "name": name,
         "kind": kind,
     }
-    claims |= {"grants": list(grants), "iat": issued, "exp": issued + lifetime, "srv": server}
+    claims |= {"grants": list(grants), "iat": issued, "exp": expires, "since": since, "srv": server}
     return _sign(secret, SERVER_KEY, claims)
 
 
@@ -113,7 +118,7 @@ def verify(token: str, keys: Mapping[str, bytes | str], typ: Literal["ticket", "
     if claims.typ != typ:
         raise Unauthorized(f"this is a {claims.typ} token where a {typ} token is needed")
     if not (claims.iat - CLOCK_SKEW <= now < claims.exp <= claims.iat + longest + 0.001):
-        raise Unauthorized(f"this {typ} is expired or not valid yet; ask for a new one")
+        raise Unauthorized(f"this {typ} is expired or not valid yet; a new ticket is needed")
     if kid == KERNEL_KEY and typ != "ticket":
         raise Unauthorized("the kernels' secret signs tickets and nothing else")
     return claims

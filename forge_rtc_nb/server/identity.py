@@ -30,6 +30,8 @@ class Visitor:
     owner: str | None = None
     participant_id: str | None = None
     """Set where the visitor comes back with a resume token."""
+    since: float | None = None
+    """Unix seconds at which it last showed anything better than a resume token; None: now."""
 
 
 def server_user() -> str:
@@ -77,4 +79,5 @@ def visitor_from(claims: Claims, kid: str) -> Visitor:
         grants=frozenset(claims.grants),
         owner=claims.owner,
         participant_id=claims.sub,
+        since=None if claims.sub is None else claims.since or claims.iat,
     )

@@ -162,7 +162,7 @@ class WebRTCService:
             if known is not None and known.user != back.user:
                 raise Unauthorized("this resume token belongs to another user")
             # What the authorizer has taken away meanwhile does not come back with an old token.
-            return back if known is None else replace(back, grants=back.grants & known.grants)
+            return back if known is None else replace(back, grants=back.grants & known.grants, since=None)
         if known is not None:
             return known
         if hello.ticket:
@@ -178,7 +178,7 @@ class WebRTCService:
             participant=participant,
             participants=now,
             limits=self.settings.announced(),
-            resume=self.tickets.issue_resume(participant, connection.room_id, sorted(visitor.grants)),
+            resume=self.tickets.issue_resume(participant, connection.room_id, sorted(visitor.grants), visitor.since),
             resumed=admission.resumed,
             server=self.tickets.server_id,
         )

@@ -93,8 +93,11 @@ class TicketOffice:
         self._spend(claims, now)
         return claims, kid
 
-    def issue_resume(self, participant: Participant, room: str, grants: Iterable[str]) -> str:
-        """A new resume token; the participant's earlier ones stop working."""
+    def issue_resume(self, participant: Participant, room: str, grants: Iterable[str], since: float | None = None) -> str:
+        """A new resume token; the participant's earlier ones stop working.
+
+        ``since``: that of the token which it renews; None where its bearer showed other credentials now.
+        """
         now = self._clock()
         token = mint_resume(
             self._keys[SERVER_KEY],
@@ -106,6 +109,7 @@ class TicketOffice:
             grants=grants,
             lifetime=self._resume_seconds,
             now=now,
+            since=since,
             server=self.server,
         )
         self._newest.pop(participant.id, None)

@@ -9,6 +9,7 @@ import asyncio
 import json
 import math
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -207,6 +208,25 @@ async def test_a_resume_token_of_somebody_else_opens_nothing(named: Running) -> 
     assert (await join(pupil, resume=resume))["code"] == "unauthorized"
     assert await pupil.read_message() is None
     assert pupil.close_code == protocol.CLOSE_UNAUTHORIZED
+
+
+async def test_a_guest_comes_back_for_12_hours_and_who_is_logged_in_for_ever(named: Running, monkeypatch: Any) -> None:
+    office = named.service.tickets
+    now = time.time()
+    monkeypatch.setattr(office, "_clock", lambda: now)
+    path = "forge-rtc/ws/webrtc?room=class"
+    ticket = office.issue(room="class", user="guest", kind="browser", grants=["join", "create"], name=None, owner=None)
+    guest = await join(await named.connect(path), ticket=ticket)
+    teacher = await join(await named.connect(path, "teacher"))
+    for _ in range(2):
+        now += 5 * 3600
+        guest = await join(await named.connect(path), resume=guest["resume"])
+        teacher = await join(await named.connect(path, "teacher"), resume=teacher["resume"])
+        assert guest["resumed"]
+        assert teacher["resumed"]
+    now += 3 * 3600
+    assert (await join(await named.connect(path), resume=guest["resume"]))["code"] == "unauthorized"
+    assert (await join(await named.connect(path), resume=teacher["resume"]))["resumed"]
 
 
 async def test_who_may_not_create_cannot_tell_a_missing_room(named: Running) -> None:

@@ -20,7 +20,7 @@ from forge_rtc_nb.errors import Unauthorized
 from forge_rtc_nb.protocol import Kind, Participant
 from forge_rtc_nb.server import tickets as office_module
 from forge_rtc_nb.server.tickets import KEY_FILE, TicketOffice, load_key
-from forge_rtc_nb.tickets import mint_resume, mint_ticket, verify
+from forge_rtc_nb.tickets import MAX_RESUME_SECONDS, mint_resume, mint_ticket, verify
 
 KEY = b"k" * 64
 LOG = logging.getLogger("test")
@@ -204,6 +204,22 @@ def test_a_resume_token_is_bound_to_room_and_kind_and_expires(office: TicketOffi
             office.check_resume(token, room=room, kind=kind)  # type: ignore[arg-type]
     clock.now += 3601
     with pytest.raises(Unauthorized, match="expired"):
+        office.check_resume(token, room="r", kind="browser")
+
+
+def test_renewing_resume_tokens_ends_12_hours_after_the_first_entry(clock: Clock) -> None:
+    office = TicketOffice(KEY, ticket_seconds=60, resume_seconds=MAX_RESUME_SECONDS, clock=clock)
+    entered = clock.now
+    token = office.issue_resume(person(), "r", [])
+    for _ in range(3):
+        clock.now += 3.5 * 3600
+        claims = office.check_resume(token, room="r", kind="browser")
+        assert claims.since == entered
+        token = office.issue_resume(person(), "r", [], claims.since)
+    clock.now = entered + 12 * 3600 - 1
+    assert office.check_resume(token, room="r", kind="browser")
+    clock.now = entered + 12 * 3600
+    with pytest.raises(Unauthorized, match="a new ticket is needed"):
         office.check_resume(token, room="r", kind="browser")
 
 
