@@ -26,7 +26,6 @@ class RoomWidget(anywidget.AnyWidget):
 
     room_id = traitlets.Unicode().tag(sync=True)
     kernel_id = traitlets.Unicode().tag(sync=True)
-    kernel_name = traitlets.Unicode().tag(sync=True)
     server_id = traitlets.Unicode().tag(sync=True)
     """The room's server: a page of another server must not take its own room of that name for this one."""
     status = traitlets.Unicode("joined").tag(sync=True)
@@ -107,6 +106,6 @@ def _status(state: str) -> str:
 def _identity(room: Room) -> dict[str, str]:
     """The kernel as a participant, and of which server; empty while it is none."""
     try:
-        return {"kernel_id": room.me.id, "kernel_name": room.me.name, "server_id": room.server_id}
+        return {"kernel_id": room.me.id, "server_id": room.server_id}
     except RTCError:
         return {}

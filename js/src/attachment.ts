@@ -123,20 +123,11 @@ export class Attachment {
 
   #attach(session: Session): void {
     this.#session = session;
-    this.#hold = session.lifetime.hold(this.#link.get("kernel_id"), () =>
-      this.#link.send({ type: "detached" }),
-    );
+    this.#hold = session.lifetime.hold(this.#link.get("kernel_id"));
     const { signal } = this.#listeners;
     session.addEventListener("change", () => this.#changed(), { signal });
-    session.addEventListener("welcome", () => this.#sayAttached(), { signal });
-    if (session.status === "joined") this.#sayAttached();
     if (this.#link.get("status") === "waiting") void this.#offerTicket();
     this.#changed();
-  }
-
-  #sayAttached(): void {
-    const id = this.#session?.me?.id;
-    if (id) this.#link.send({ type: "attached", participant_id: id });
   }
 
   #release(): void {

@@ -9,7 +9,6 @@ export interface Traits {
   room_id: string;
   /** The kernel's participant id, "" while it waits. */
   kernel_id: string;
-  kernel_name: string;
   /** Which server the room is on, "" while that is not known. */
   server_id: string;
   status: "joined" | "waiting" | "reconnecting" | "left" | "error";
@@ -17,13 +16,11 @@ export interface Traits {
   [name: string]: string;
 }
 
-const WATCHED = ["room_id", "kernel_id", "kernel_name", "server_id", "status", "detail"] as const;
+const WATCHED = ["room_id", "kernel_id", "server_id", "status", "detail"] as const;
 
 type Outgoing =
   | { type: "ticket.request" }
-  | { type: "ticket.offer"; url: string; ticket: string; browser_url: string }
-  | { type: "attached"; participant_id: string }
-  | { type: "detached" };
+  | { type: "ticket.offer"; url: string; ticket: string; browser_url: string };
 
 interface Waiting {
   resolve(ticket: Required<Ticket>): void;

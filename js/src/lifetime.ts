@@ -9,16 +9,14 @@ export const GRACE = 3_000;
 /** A view's hold on the session, on behalf of a kernel ("" while the kernel has no id yet). */
 export interface Hold {
   owner: string;
-  /** Called when the session ends: for every view that still shows it, or else for the last that did. */
-  ended(): void;
 }
 
 export class Lifetime {
   readonly #end: () => void;
   readonly #ownersChanged: () => void;
   readonly #holds = new Set<Hold>();
-  /** The last view that went, and the owners then; kept during the grace. */
-  #last: { hold: Hold; owners: string[] } | null = null;
+  /** The owners when the last view went; kept during the grace. */
+  #last: string[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
 
@@ -33,17 +31,16 @@ export class Lifetime {
 
   /** The kernels whose notebooks this tab shows, the last shown last. */
   get owners(): string[] {
-    if (this.#holds.size === 0) return this.#last?.owners ?? [];
+    if (this.#holds.size === 0) return this.#last;
     const owners = [...this.#holds].map(({ owner }) => owner).filter((owner) => owner !== "");
     // A kernel that is shown twice counts where it was shown last.
     return owners.filter((owner, index) => owners.lastIndexOf(owner) === index).slice(-16);
   }
 
-  hold(owner: string, ended: () => void = () => undefined): Hold {
+  hold(owner: string): Hold {
     clearTimeout(this.#timer);
-    const hold = { owner, ended };
+    const hold = { owner };
     this.#change(() => this.#holds.add(hold));
-    this.#last = null;
     return hold;
   }
 
@@ -58,7 +55,7 @@ export class Lifetime {
     if (!this.#holds.has(hold)) return;
     this.#change(() => this.#holds.delete(hold));
     if (this.#holds.size > 0 || this.#ended) return;
-    this.#last = { hold, owners };
+    this.#last = owners;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.finish(), GRACE);
   }
@@ -68,9 +65,7 @@ export class Lifetime {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
-    const told = this.#last ? [this.#last.hold] : [...this.#holds];
     this.#end();
-    for (const hold of told) hold.ended();
   }
 
   #change(change: () => void): void {

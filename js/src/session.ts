@@ -10,7 +10,7 @@ import { type Access, type Failure, Signaling, type SignalingState } from "./sig
 
 export type SessionStatus = "connecting" | "joined" | "reconnecting" | "left" | "error";
 
-/** Session events: "change" (anything a view shows), "welcome" (joined, each time), "end". */
+/** Session events: "change" (anything a view shows), "end". */
 export class Session extends EventTarget {
   readonly room: string;
   readonly lifetime: Lifetime;
@@ -175,7 +175,6 @@ export class Session extends EventTarget {
     this.#rewatch();
     this.#tuneIn();
     this.#catchUp(message.participant);
-    this.dispatchEvent(new Event("welcome"));
     this.#changed();
   }
 

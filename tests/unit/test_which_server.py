@@ -45,9 +45,9 @@ def test_the_widget_knows_the_server_once_the_kernel_is_in() -> None:
         room.on_engine(message)
     assert (widget.server_id, widget.kernel_id, widget.status) == ("one", ME.id, "joined")
     assert widget.trait_metadata("server_id", "sync") is True
-    room.on_engine(control.Welcomed("r", msgspec.structs.replace(ME, name="notebook (2)"), [], "two"))
+    room.on_engine(control.Welcomed("r", msgspec.structs.replace(ME, id="fedcba9876543210"), [], "two"))
     room.on_engine(control.RoomState("r", "joined"))
-    assert (widget.server_id, widget.kernel_name) == ("two", "notebook (2)")
+    assert (widget.server_id, widget.kernel_id) == ("two", "fedcba9876543210")
     room.leave()
     assert (widget.server_id, widget.status) == ("two", "left")
 

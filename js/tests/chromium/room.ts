@@ -56,7 +56,6 @@ export function fakeModel(traits: Record<string, string> = {}) {
   const values: Record<string, string> = {
     room_id: "r",
     kernel_id: "k1",
-    kernel_name: "k",
     server_id: "",
     status: "joined",
     detail: "",

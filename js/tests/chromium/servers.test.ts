@@ -46,7 +46,7 @@ describe("the page's own server", () => {
     const view = show(model);
     await joined(view);
     expect(urls()).toEqual([expect.stringMatching(/\/user\/ada\/forge-rtc\/ws\/webrtc\?room=r$/)]);
-    expect(model.sent.map(({ type }) => type)).toEqual(["attached"]);
+    expect(model.sent).toEqual([]);
   });
 
   test("stays where a waiting kernel comes into it", async () => {

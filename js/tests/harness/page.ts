@@ -74,7 +74,6 @@ function fakeModel() {
   const traits: Record<string, string> = {
     room_id: "meeting-123",
     kernel_id: "",
-    kernel_name: "Python",
     status: options.get("status") ?? "joined",
     detail: options.get("detail") ?? "",
   };

@@ -45,16 +45,6 @@ describe("the session", () => {
     life.finish();
   });
 
-  test("tells who showed it last that it ended, and nobody who went before", () => {
-    const { life } = lifetime();
-    const [early, late] = [vi.fn<() => void>(), vi.fn<() => void>()];
-    life.release(life.hold("k", early));
-    life.release(life.hold("k", late));
-    vi.advanceTimersByTime(GRACE);
-    expect(early).not.toHaveBeenCalled();
-    expect(late).toHaveBeenCalledOnce();
-  });
-
   test("ends once, however often it is told to", () => {
     const { life, end } = lifetime();
     const hold = life.hold("k");
