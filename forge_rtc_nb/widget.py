@@ -85,6 +85,7 @@ class RoomWidget(anywidget.AnyWidget):
         except RTCError as error:
             if self._room.state == "waiting":
                 self.show_state("waiting", f"the server refused this notebook: {error}")
+                self.send({"type": "offer.refused"})  # the page offers another one, after a while
 
 
 def _ways(offer: dict[str, Any]) -> list[Way]:

@@ -6,6 +6,7 @@ import { openSession } from "./registry";
 import { KernelServer, PageServer, readPageConfig } from "./server";
 import type { Session, SessionStatus } from "./session";
 import type { Access, Failure } from "./signaling";
+import { TicketOffer } from "./ticket_offer";
 
 /** What the view says about the room: `data-state`, and words. */
 export interface RoomState {
@@ -29,11 +30,11 @@ export class Attachment {
   readonly #link: KernelLink;
   readonly #signal: AbortSignal;
   readonly #changed: () => void;
+  readonly #offer: TicketOffer;
   #listeners = new AbortController();
   #session: Session | null = null;
   #hold: Hold | null = null;
   #failure: Failure | null = null;
-  #offered = false;
   /** True while the kernel is asked for a ticket. */
   #asking = false;
   /** The `server_id` that the last start went by, and the id of the server that it found. */
@@ -46,6 +47,7 @@ export class Attachment {
     this.#link = link;
     this.#signal = signal;
     this.#changed = changed;
+    this.#offer = new TicketOffer(() => this.#offerTicket(), signal);
     signal.addEventListener("abort", () => this.#release());
   }
 
@@ -98,9 +100,13 @@ export class Attachment {
     else if (this.#session && this.#hold) {
       this.#session.lifetime.setOwner(this.#hold, this.#link.get("kernel_id"));
     }
-    if (status === "waiting") void this.#offerTicket();
-    else this.#offered = false;
+    this.#offer.update(status === "waiting");
     this.#changed();
+  }
+
+  /** The kernel could not enter with what it was offered. */
+  refused(): void {
+    this.#offer.refused();
   }
 
   /** Widgets of an earlier version, saved in a notebook, have no such trait. */
@@ -126,7 +132,7 @@ export class Attachment {
     this.#hold = session.lifetime.hold(this.#link.get("kernel_id"));
     const { signal } = this.#listeners;
     session.addEventListener("change", () => this.#changed(), { signal });
-    if (this.#link.get("status") === "waiting") void this.#offerTicket();
+    this.#offer.update(this.#link.get("status") === "waiting");
     this.#changed();
   }
 
@@ -158,17 +164,11 @@ export class Attachment {
   /** A kernel that found no server of its own enters with a ticket that this page gets for it. */
   async #offerTicket(): Promise<void> {
     const config = readPageConfig();
-    if (!config || this.#offered) return;
-    this.#offered = true;
-    try {
-      const { ticket, url } = await new PageServer(config).buy(this.#link.get("room_id"), "kernel");
-      if (this.#signal.aborted) return;
-      const browser_url = config.baseUrl;
-      this.#link.send({ type: "ticket.offer", url: url ?? browser_url, ticket, browser_url });
-    } catch (error) {
-      this.#offered = false;
-      console.warn("forge_rtc_nb: no ticket for the kernel:", error);
-    }
+    if (!config) return;
+    const { ticket, url } = await new PageServer(config).buy(this.#link.get("room_id"), "kernel");
+    if (this.#signal.aborted || this.#link.get("status") !== "waiting") return;
+    const browser_url = config.baseUrl;
+    this.#link.send({ type: "ticket.offer", url: url ?? browser_url, ticket, browser_url });
   }
 }
 

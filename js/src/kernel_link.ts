@@ -22,6 +22,13 @@ type Outgoing =
   | { type: "ticket.request" }
   | { type: "ticket.offer"; url: string; ticket: string; browser_url: string };
 
+export interface KernelEvents {
+  /** A trait changed. */
+  changed(): void;
+  /** The kernel could not enter its room with the ticket that some page offered. */
+  refused(): void;
+}
+
 interface Waiting {
   resolve(ticket: Required<Ticket>): void;
   reject(reason: unknown): void;
@@ -29,11 +36,14 @@ interface Waiting {
 
 export class KernelLink {
   readonly #model: AnyModel<Traits>;
+  readonly #on: KernelEvents;
   #waiting: Waiting[] = [];
 
-  /** `changed` is called when a trait changes; the signal ends the link. */
-  constructor(model: AnyModel<Traits>, signal: AbortSignal, changed: () => void) {
+  /** The signal ends the link. */
+  constructor(model: AnyModel<Traits>, signal: AbortSignal, events: KernelEvents) {
     this.#model = model;
+    this.#on = events;
+    const changed = () => this.#on.changed();
     const receive = (content: unknown) => this.#receive(content);
     model.on("msg:custom", receive);
     for (const name of WATCHED) model.on(`change:${name}`, changed);
@@ -76,6 +86,8 @@ export class KernelLink {
       this.#settle(({ resolve }) => resolve({ ticket, url }));
     } else if (type === "ticket.refused") {
       this.#settle(({ reject }) => reject(failure("unauthorized", String(message ?? ""))));
+    } else if (type === "offer.refused") {
+      this.#on.refused();
     }
   }
 

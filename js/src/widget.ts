@@ -22,7 +22,10 @@ function render({ model, el, signal }: RenderProps): void {
       failure: attachment.failure,
     });
   };
-  const link = new KernelLink(model, signal, () => attachment.update());
+  const link = new KernelLink(model, signal, {
+    changed: () => attachment.update(),
+    refused: () => attachment.refused(),
+  });
   const attachment = new Attachment(link, signal, update);
   const view = new RoomView(el, signal, () => attachment.retry());
   void attachment.start();

@@ -165,6 +165,22 @@ describe("a kernel that needs the page, or a page that needs the kernel", () => 
     expect(offers().length).toBe(1);
   });
 
+  test("a kernel whose ticket was refused says why, and gets fresh ones until it is in", async () => {
+    const model = fakeModel({ status: "waiting", kernel_id: "" });
+    const view = show(model);
+    const offers = () => model.sent.filter(({ type }) => type === "ticket.offer").length;
+    await expect.poll(offers).toBe(1);
+    model.put("detail", "the server refused this notebook");
+    model.say({ type: "offer.refused" });
+    await expect.poll(() => find(view, ".forge-rtc-detail")?.textContent).toContain("refused this notebook");
+    await expect.poll(offers, { timeout: 5_000 }).toBe(2);
+    model.put("status", "joined");
+    model.put("detail", "");
+    model.say({ type: "offer.refused" });
+    await joined(view);
+    expect(offers()).toBe(2);
+  });
+
   test("a kernel that leaves takes its widget out of the room", async () => {
     const model = fakeModel();
     const view = show(model);
