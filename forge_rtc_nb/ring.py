@@ -6,6 +6,7 @@ it is written and has changed when it was overwritten meanwhile, so that a reade
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import secrets
@@ -125,7 +126,7 @@ class Writer(Region):
     def begin(self, height: int, width: int, pixel_format: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """The next slot's pixels, to be filled in place; `MemoryError` where there is no memory for them."""
         shape = SHAPES[pixel_format](height, width)
-        nbytes = int(np.prod(shape))
+        nbytes = math.prod(shape)
         if nbytes > SLOT_BYTES:
             raise MemoryError(f"a picture of {width} x {height} does not fit a slot of {SLOT_BYTES} bytes")
         number = self.head % SLOTS
@@ -180,7 +181,7 @@ class Reader(Region):
             return None
         height, width, nbytes = int(slot["height"]), int(slot["width"]), int(slot["nbytes"])
         shape = SHAPES[pixel_format](height, width)
-        if nbytes > SLOT_BYTES or nbytes != int(np.prod(shape)):
+        if nbytes > SLOT_BYTES or nbytes != math.prod(shape):
             return None
         array = self._pixels(number % SLOTS, nbytes).copy().reshape(shape)
         picture = Picture(array, float(slot["time"]), float(slot["arrival"]), int(slot["index"]))

@@ -27,20 +27,23 @@ class ClockOffset:
     def __init__(self) -> None:
         self._samples: list[tuple[float, float]] = []
 
-    def add(self, sent: float, theirs: float, received: float) -> float:
-        """One exchange in Unix seconds; returns the present best offset."""
+    def add(self, sent: float, theirs: float, received: float) -> tuple[float, float]:
+        """One exchange in Unix seconds; returns the shortest round trip and the offset that it showed."""
         self._samples.append((received - sent, theirs - (sent + received) / 2))
         del self._samples[: -self.WINDOW]
-        return min(self._samples)[1]
+        return min(self._samples)
 
 
 class Heartbeat:
-    """Sends pings, answers them, and calls ``dead`` once when nothing came for `DEAD_AFTER` seconds."""
+    """Sends pings, answers them, and calls ``dead`` once when nothing came for `DEAD_AFTER` seconds.
 
-    def __init__(self, send: Callable[[str], None], dead: Callable[[], None], offset: Callable[[float], None]) -> None:
+    ``measured`` is told the round trip and the other clock's lead, in seconds, after each answer.
+    """
+
+    def __init__(self, send: Callable[[str], None], dead: Callable[[], None], measured: Callable[[float, float], None]) -> None:
         self._send = send
         self._dead = dead
-        self._offset = offset
+        self._measured = measured
         self._clock = ClockOffset()
         self._heard = time.monotonic()
         self._number = 0
@@ -70,4 +73,4 @@ class Heartbeat:
             self._answered = self._heard
             self._send(json.dumps({"t": "pong", "n": number, "now": time.time() * 1000}))
         elif kind == "pong" and number == self._number and math.isfinite(now):
-            self._offset(self._clock.add(self._sent_at, now / 1000, time.time()))
+            self._measured(*self._clock.add(self._sent_at, now / 1000, time.time()))

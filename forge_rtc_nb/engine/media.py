@@ -5,14 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import av
-import numpy as np
 
 from ..ring import Writer
-
-Array = np.ndarray[Any, np.dtype[np.uint8]]
+from .conversion import Converter
 
 
 class View:
@@ -21,6 +18,7 @@ class View:
     def __init__(self, writer: Writer, pixel_format: str, notify: Callable[[], None], fail: Callable[[str], None]) -> None:
         self._writer = writer
         self._format = pixel_format
+        self._converter = Converter(pixel_format)
         self._notify = notify
         self._fail = fail
 
@@ -34,7 +32,7 @@ class View:
         except MemoryError as error:
             self._fail(str(error))
             return
-        convert(picture, self._format, pixels)
+        self._converter.convert(picture, pixels)
         del pixels
         if self._writer.end(captured, index):
             self._notify()
@@ -85,44 +83,3 @@ class StreamSink:
     def view_numbers(self) -> list[int]:
         with self._lock:
             return list(self._views)
-
-
-def convert(picture: av.VideoFrame, pixel_format: str, out: Array) -> None:
-    """Write the picture's pixels into ``out``, in a shape of `ring.SHAPES`."""
-    if picture.format.name not in ("yuv420p", "yuvj420p") or pixel_format in ("rgb24", "bgr24"):
-        picture = picture.reformat(format=pixel_format)
-    if pixel_format == "yuv420p":
-        _copy_planes(picture, out)
-    elif pixel_format == "gray":
-        _copy_gray(picture, out)
-    else:
-        height, width = out.shape[:2]
-        out.reshape(height, width * 3)[:] = _plane(picture, 0, height, width * 3)
-
-
-def _plane(picture: av.VideoFrame, number: int, rows: int, row_bytes: int) -> Array:
-    plane: Any = picture.planes[number]
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:rows, :row_bytes]
-
-
-def _copy_gray(picture: av.VideoFrame, out: Array) -> None:
-    height, width = out.shape
-    luma = _plane(picture, 0, height, width)
-    if picture.format.name != "yuv420p":
-        out[:] = luma  # full range already
-        return
-    np.take(_FULL_RANGE, luma, out=out, mode="clip")
-
-
-_FULL_RANGE = np.clip((np.arange(256) - 16) * 255 / 219 + 0.5, 0, 255).astype(np.uint8)
-"""ITU-R BT.601 luma (16 to 235) to 0 to 255, as the gray of an RGB picture has it."""
-
-
-def _copy_planes(picture: av.VideoFrame, out: Array) -> None:
-    width = out.shape[1]
-    height = out.shape[0] * 2 // 3
-    out[:height] = _plane(picture, 0, height, width)
-    half = (height // 2, width // 2)
-    chroma = out[height:].reshape(2, *half)
-    chroma[0] = _plane(picture, 1, *half)
-    chroma[1] = _plane(picture, 2, *half)

@@ -70,7 +70,7 @@ class Peer:
         self._negotiation = Negotiation()
         self._sinks: dict[str, VideoSink] = {}
         self._pc: RTCPeerConnection | None = None
-        self._offset = 0.0
+        self._round_trip = self._offset = 0.0
         self._retry_delay = RETRY_FIRST
         self._asking = False
         self._inbox: asyncio.Queue[Offer | IceCandidate] = asyncio.Queue(maxsize=MAX_WAITING)
@@ -167,16 +167,16 @@ class Peer:
             if channel.readyState == "open":
                 channel.send(text)
 
-        heartbeat = Heartbeat(send, lambda: self._dead(pc), self._set_offset)
+        heartbeat = Heartbeat(send, lambda: self._dead(pc), self._measured)
         channel.on("message", heartbeat.receive)
         channel.on("open", lambda: self._connection_tasks.start(heartbeat.run()))
         if channel.readyState == "open":
             self._connection_tasks.start(heartbeat.run())
 
-    def _set_offset(self, offset: float) -> None:
-        self._offset = offset
+    def _measured(self, round_trip: float, offset: float) -> None:
+        self._round_trip, self._offset = round_trip, offset
         for receiver in self._receivers():
-            receiver.clock.offset = offset
+            receiver.round_trip, receiver.clock.offset = round_trip, offset
 
     def _receivers(self) -> list[LiveReceiver]:
         transceivers = self._pc.getTransceivers() if self._pc is not None else []
@@ -191,7 +191,7 @@ class Peer:
             if isinstance(receiver, LiveReceiver):
                 stream = self._negotiation.stream_of(transceiver.mid) if transceiver.mid is not None else None
                 receiver.sink = self._sinks.get(stream) if stream is not None else None
-                receiver.clock.offset = self._offset
+                receiver.round_trip, receiver.clock.offset = self._round_trip, self._offset
 
     async def _add_candidate(self, message: IceCandidate) -> None:
         if self._pc is None or not self._negotiation.is_current(message.epoch):

@@ -168,6 +168,14 @@ def test_a_retransmission_in_time_fills_the_gap() -> None:
     assert asked == 0
 
 
+def test_only_what_is_missing_and_still_of_use_is_awaited() -> None:
+    assembler, packets = FrameAssembler(), stream([2, 3, 1], seq=65533)
+    assert not assembler.awaits(65533)
+    feed(assembler, [*packets[:2], packets[3], packets[5]])
+    assert [n for n in range(65530, 65536) if assembler.awaits(n)] == [65535]
+    assert [n for n in range(6) if assembler.awaits(n)] == [1]  # beyond what was seen, nothing is known to be missing
+
+
 def test_duplicates_change_nothing() -> None:
     packets = stream([2, 2, 1])
     frames, _ = feed(FrameAssembler(), [p for one in packets for p in (one, one)] + packets)

@@ -11,7 +11,8 @@ from typing import Any
 import aioice.ice
 import ifaddr
 import pytest
-from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket
+from aiortc.rtcdtlstransport import RTCDtlsTransport
+from aiortc.rtp import RtcpSenderInfo, RtcpSrPacket, is_rtcp
 
 from forge_rtc_nb.engine.aiortc_compat import LiveReceiver
 from forge_rtc_nb.engine.aiortc_compat.receiver import NTP_TO_UNIX, CaptureClock
@@ -75,6 +76,37 @@ async def test_a_request_for_a_keyframe_reaches_the_sender(monkeypatch: pytest.M
         pair.live.ask_keyframe()
         pair.track.show(60)
         await await_for(lambda: asked, what="a picture loss indication")
+
+
+async def test_a_lost_packet_whose_request_is_lost_too_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with connected_pair() as pair:
+        await pair.show_until_seen(50)
+        await pair.show(80)
+        requests: list[list[int]] = []
+        ask, send = LiveReceiver._send_rtcp_nack, RTCDtlsTransport._send_rtp
+
+        async def lost_at_first(self: LiveReceiver, ssrc: int, missing: list[int]) -> None:
+            requests.append(missing)
+            if len(requests) > 2:
+                await ask(self, ssrc, missing)
+
+        lost: list[bytes] = []
+
+        async def losing(self: RTCDtlsTransport, data: bytes) -> None:
+            if is_rtcp(data):
+                await send(self, data)
+            else:
+                lost.append(data)
+
+        monkeypatch.setattr(LiveReceiver, "_send_rtcp_nack", lost_at_first)
+        monkeypatch.setattr(RTCDtlsTransport, "_send_rtp", losing)
+        pair.track.show(110)
+        await await_for(lambda: lost, what="its packet is lost")
+        monkeypatch.setattr(RTCDtlsTransport, "_send_rtp", send)
+        await pair.show(140)  # and no picture after it, that would ask by itself
+        assert [round(p.value / 10) for p in pair.sink.pictures][-2:] == [11, 14]
+        assert len(requests) == 3
+        assert len(set(map(tuple, requests))) == 1
 
 
 async def test_closing_ends_the_decoder_thread_and_leaves_no_receiver() -> None:

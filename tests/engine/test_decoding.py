@@ -17,6 +17,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
 from forge_rtc_nb.engine.aiortc_compat.assembly import EncodedFrame
 from forge_rtc_nb.engine.aiortc_compat.decoding import DecoderThread, PictureDecoder, is_keyframe
+from forge_rtc_nb.engine.conversion import Converter
 from tests.support import wait_for
 
 CODECS = ["VP8", "H264"]
@@ -204,3 +205,10 @@ def test_a_picture_that_is_too_large_is_left_out_before_it_takes_memory() -> Non
     assert decoder.decode(EncodedFrame(huge, 0)) == []
     assert decoder.waiting
     assert len(decoder.decode(EncodedFrame(good, 1))) == 1
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_what_the_decoders_give_is_converted_without_a_copy(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Converter, "_reformat", lambda *arguments: pytest.fail("took the way with a copy"))
+    (picture,) = PictureDecoder(codec).decode(frame_of(encoded(codec, 1)[0]))
+    Converter("rgb24").convert(picture, np.empty((picture.height, picture.width, 3), np.uint8))

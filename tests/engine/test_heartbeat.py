@@ -20,7 +20,9 @@ class Ends:
         self.sent: list[dict[str, object]] = []
         self.offsets: list[float] = []
         self.deaths = 0
-        self.beat = Heartbeat(lambda text: self.sent.append(json.loads(text)), self._die, self.offsets.append)
+        self.beat = Heartbeat(
+            lambda text: self.sent.append(json.loads(text)), self._die, lambda trip, offset: self.offsets.append(offset)
+        )
 
     def _die(self) -> None:
         self.deaths += 1
@@ -37,16 +39,16 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_exchange_with_the_shortest_round_trip_counts() -> None:
     clock = ClockOffset()
-    assert clock.add(sent=100.0, theirs=205.4, received=101.0) == pytest.approx(104.9)
-    assert clock.add(sent=200.0, theirs=305.0, received=200.01) == pytest.approx(104.995)
-    assert clock.add(sent=300.0, theirs=405.9, received=302.0) == pytest.approx(104.995)
+    assert clock.add(sent=100.0, theirs=205.4, received=101.0) == pytest.approx((1.0, 104.9))
+    assert clock.add(sent=200.0, theirs=305.0, received=200.01) == pytest.approx((0.01, 104.995))
+    assert clock.add(sent=300.0, theirs=405.9, received=302.0) == pytest.approx((0.01, 104.995))
 
 
 def test_old_exchanges_are_forgotten_so_that_a_drifting_clock_is_followed() -> None:
     clock = ClockOffset()
     clock.add(0.0, 10.0, 0.001)
     for second in range(1, ClockOffset.WINDOW + 1):
-        offset = clock.add(second, second + 20.05, second + 0.1)
+        _, offset = clock.add(second, second + 20.05, second + 0.1)
     assert offset == pytest.approx(20.0)
 
 

@@ -12,8 +12,9 @@ import av
 import numpy as np
 import pytest
 
-from forge_rtc_nb.engine import media
-from forge_rtc_nb.engine.media import StreamSink, View, convert
+from forge_rtc_nb.engine import swscale
+from forge_rtc_nb.engine.conversion import Converter
+from forge_rtc_nb.engine.media import StreamSink, View
 from forge_rtc_nb.ring import SHAPES, Reader, Writer, create_memory
 
 Array = np.ndarray[Any, np.dtype[np.uint8]]
@@ -35,7 +36,7 @@ def converted(frame: av.VideoFrame, pixel_format: str) -> Array:
     even = pixel_format == "yuv420p"
     height, width = (frame.height & ~1, frame.width & ~1) if even else (frame.height, frame.width)
     out = np.zeros(SHAPES[pixel_format](height, width), np.uint8)
-    convert(frame, pixel_format, out)
+    Converter(pixel_format).convert(frame, out)
     return out
 
 
@@ -51,6 +52,35 @@ def test_pixels_are_those_that_av_itself_gives(size: tuple[int, int], source: st
         np.testing.assert_array_equal(converted(frame, pixel_format), frame.to_ndarray())  # planes as they came
     else:
         np.testing.assert_array_equal(converted(frame, pixel_format), frame.to_ndarray(format=pixel_format))
+
+
+@pytest.mark.parametrize("pixel_format", ["rgb24", "bgr24"])
+@pytest.mark.parametrize("width", [16, 32, 48, 80, 112, 640, 848, 1280, 1920])
+def test_pixels_land_in_their_place_and_nowhere_else(width: int, pixel_format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Converter, "_reformat", lambda *arguments: pytest.fail("PyAV was asked"))
+    height, guard = 6, 64
+    memory = np.full(2 * guard + height * width * 3, 77, np.uint8)
+    frame = picture(height, width)
+    Converter(pixel_format).convert(frame, memory[guard:-guard].reshape(height, width, 3))
+    np.testing.assert_array_equal(memory[guard:-guard].reshape(height, width, 3), frame.to_ndarray(format=pixel_format))
+    assert set(memory[:guard].tolist() + memory[-guard:].tolist()) == {77}
+
+
+def test_the_library_of_av_is_found() -> None:
+    assert swscale.available  # else every conversion takes the slow way, which nobody would see
+
+
+def test_without_the_library_av_converts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swscale, "available", False)
+    frame = picture(48, 64)
+    np.testing.assert_array_equal(converted(frame, "rgb24"), frame.to_ndarray(format="rgb24"))
+
+
+@pytest.mark.parametrize(("colours", "limits"), [(1, 1), (5, 2), (9, 1)])
+def test_pictures_of_other_colours_are_left_to_av(colours: int, limits: int) -> None:
+    frame = picture(48, 64)
+    frame.colorspace, frame.color_range = colours, limits
+    np.testing.assert_array_equal(converted(frame, "rgb24"), frame.to_ndarray(format="rgb24"))
 
 
 @pytest.mark.parametrize("source", ["yuv420p", "yuvj420p", "rgb24"])
@@ -134,11 +164,17 @@ def test_a_picture_is_written_for_every_open_view_in_its_format(memory: int) -> 
         assert (found.time, found.index, opened.told) == (12.5, 0, 1)
 
 
-def test_stale_pictures_are_counted_but_not_converted(memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows by one at each conversion, which is left out."""
+    found: list[str] = []
+    monkeypatch.setattr(Converter, "convert", lambda *arguments: found.append("one"))
+    return found
+
+
+def test_stale_pictures_are_counted_but_not_converted(memory: int, conversions: list[str]) -> None:
     sink, opened = StreamSink(), Opened(memory)
     sink.open(1, opened.view)
-    conversions: list[str] = []
-    monkeypatch.setattr(media, "convert", lambda *arguments: conversions.append("one"))
     for fresh in (False, False, True):
         sink.deliver(picture(16, 16), 1.0, fresh)
     assert len(conversions) == 1
@@ -146,9 +182,7 @@ def test_stale_pictures_are_counted_but_not_converted(memory: int, monkeypatch: 
     assert opened.newest().index == 2
 
 
-def test_nothing_is_converted_without_a_view(monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
-    conversions: list[str] = []
-    monkeypatch.setattr(media, "convert", lambda *arguments: conversions.append("one"))
+def test_nothing_is_converted_without_a_view(conversions: list[str], memory: int) -> None:
     sink, opened = StreamSink(), Opened(memory)
     sink.deliver(picture(16, 16), 1.0, True)
     sink.open(1, opened.view)

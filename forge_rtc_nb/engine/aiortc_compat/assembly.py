@@ -51,6 +51,15 @@ class FrameAssembler:
         self._after_gap = False
         self._timestamp: int | None = None
         self._stray: int | None = None
+        self.ssrc: int | None = None
+        """Of the sender; None before the first packet."""
+
+    def awaits(self, number: int) -> bool:
+        """Whether a packet of this sequence number would still be taken and is not here."""
+        if self._next is None:
+            return False
+        seq = self._unwrap_sequence(number)
+        return self._next <= seq <= self._top and seq not in self._packets
 
     def add(self, packet: RtpPacket) -> tuple[bool, EncodedFrame | None]:
         seq = self._unwrap_sequence(packet.sequence_number)
@@ -58,7 +67,7 @@ class FrameAssembler:
             self._next = self._scan = seq
         if seq < self._next and not self._begins_anew(seq):
             return False, None
-        self._packets[seq] = packet
+        self._packets[seq], self.ssrc = packet, packet.ssrc
         self._top = max(self._top, seq)
         frames = self._complete_frames()
         if frames:

@@ -12,12 +12,15 @@ import aiortc.rtcrtpreceiver
 import av
 from aiortc import RTCRtpReceiver
 from aiortc.rtcdtlstransport import RTCDtlsTransport
-from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
+from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
 
+from ..tasks import Tasks
 from .assembly import EncodedFrame, FrameAssembler
 from .decoding import DecoderThread
 
 NTP_TO_UNIX = 2208988800
+REPEAT_NACK = 0.03
+"""Seconds, at least, after which a packet that was asked for is asked for again: request and answer may be lost as well."""
 _original_worker = aiortc.rtcrtpreceiver.decoder_worker
 
 
@@ -71,8 +74,13 @@ class LiveReceiver(RTCRtpReceiver):
         super().__init__(kind, transport)
         self.sink: VideoSink | None = None
         self.clock = CaptureClock()
+        self.round_trip = 0.0
+        """Seconds to the sender and back, as the control channel measured it."""
+        self._assembler = FrameAssembler()
+        self._repeat: asyncio.TimerHandle | None = None
+        self._tasks = Tasks()
         if kind == "video":
-            self._RTCRtpReceiver__jitter_buffer = FrameAssembler()
+            self._RTCRtpReceiver__jitter_buffer = self._assembler
             self._RTCRtpReceiver__timestamp_mapper = _Timestamps()
 
     async def receive(self, parameters: Any) -> None:
@@ -81,6 +89,20 @@ class LiveReceiver(RTCRtpReceiver):
         # decoder_worker gets this queue; it is how it finds us.
         self._track._queue = _TrackQueue(self)
         await super().receive(parameters)
+
+    async def stop(self) -> None:
+        self._cancel_repeat()
+        await super().stop()
+        await self._tasks.close()
+
+    def _handle_disconnect(self) -> None:
+        self._cancel_repeat()
+        super()._handle_disconnect()
+
+    async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        await super()._handle_rtp_packet(packet, arrival_time_ms)
+        if self._repeat is None and self._missing():
+            self._repeat_later()
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpSrPacket):
@@ -95,6 +117,27 @@ class LiveReceiver(RTCRtpReceiver):
     def ask_keyframe(self) -> None:
         """Send a picture loss indication with the next packet that comes (RFC 4585 section 6.3.1)."""
         self._RTCRtpReceiver__decoder_error.set()  # type: ignore[attr-defined]
+
+    def _missing(self) -> list[int]:
+        """Sequence numbers that were asked for and would still be of use; aiortc asks again only at the next gap."""
+        known: set[int] = self._RTCRtpReceiver__nack_generator.missing  # type: ignore[attr-defined]
+        return sorted(number for number in known if self._assembler.awaits(number)) if known else []
+
+    def _repeat_later(self) -> None:
+        delay = max(REPEAT_NACK, 1.5 * self.round_trip)
+        self._repeat = asyncio.get_running_loop().call_later(delay, self._ask_again)
+
+    def _ask_again(self) -> None:
+        self._repeat = None
+        ssrc = self._assembler.ssrc
+        if ssrc is not None and (missing := self._missing()):
+            self._tasks.start(self._send_rtcp_nack(ssrc, missing))
+            self._repeat_later()
+
+    def _cancel_repeat(self) -> None:
+        if self._repeat is not None:
+            self._repeat.cancel()
+            self._repeat = None
 
 
 class _TrackQueue(asyncio.Queue[Any]):
