@@ -1,46 +1,33 @@
-"""`python -m tests.bench`: measures, prints, and writes build/bench.json with machine and versions."""
+"""`python -m tests.bench [subject ...] [--quick]`: measures, prints, and writes build/bench.json (bench process)."""
 
 from __future__ import annotations
 
-import datetime
-import json
-import os
-import platform
-from dataclasses import asdict
-from importlib.metadata import version
-from pathlib import Path
+import argparse
+from importlib import import_module
 
-from tests.bench.imports import ALL_NAMES, EXTENSION, IMPORT, measure
+from tests.bench.report import OUTPUT, machine, options, print_targets, store
 
-OUTPUT = Path("build/bench.json")
-PACKAGES = ("forge_rtc_nb", "aiortc", "aioice", "av", "anywidget", "ipython", "jupyter_server", "msgspec", "numpy")
-
-
-def machine() -> dict[str, object]:
-    """What a figure depends on besides our code."""
-    return {
-        "system": platform.platform(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "load": list(os.getloadavg()),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
-    }
+SUBJECTS = ("imports", "webcam")
+"""Modules beside this one, each with a function ``run(options)`` that prints its figures and returns a `Result`."""
 
 
 def main() -> None:
-    labels = {IMPORT: "import forge_rtc_nb", ALL_NAMES: "... and use of every name", EXTENSION: "%load_ext"}
-    imports = [measure(statement) for statement in labels]
-    print("import, beyond numpy, anywidget and IPython [ms]      best  median   worst")
-    for cost in imports:
-        print(f"  {labels[cost.statement]:<48}{cost.best_ms:8.1f}{cost.median_ms:8.1f}{cost.worst_ms:8.1f}")
-    result = {
-        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "imports": [asdict(cost) for cost in imports],
-    }
-    OUTPUT.parent.mkdir(exist_ok=True)
-    OUTPUT.write_text(json.dumps(result, indent=2) + "\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="Measures; performance is reported, never asserted."
+    )
+    parser.add_argument("subject", nargs="*", help=f"any of {', '.join(SUBJECTS)}; without one, all")
+    parser.add_argument("--quick", action="store_true", help="whether it works, not how fast it is")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.subject) - set(SUBJECTS):
+        parser.error(f"no such subject: {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
+    run = options(arguments.quick)
+    for subject in arguments.subject or SUBJECTS:
+        before = machine()
+        result = import_module(f"tests.bench.{subject}").run(run)
+        print_targets(result.targets)
+        for part, error in result.failures.items():
+            print(f"FAILED {subject}, {part}: {error}")
+        store(subject, before, run, result)
     print(f"written to {OUTPUT}")
 
 

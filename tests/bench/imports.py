@@ -5,7 +5,9 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from tests.bench.report import Options, Result
 
 _CODE = """
 import time
@@ -19,6 +21,7 @@ IMPORT = "import forge_rtc_nb"
 ALL_NAMES = "import forge_rtc_nb; [getattr(forge_rtc_nb, name) for name in forge_rtc_nb.__all__]"
 """Names are looked up at first use: this is what the import would cost if it were not so."""
 EXTENSION = "import forge_rtc_nb.magics"
+LABELS = {IMPORT: "import forge_rtc_nb", ALL_NAMES: "... and use of every name", EXTENSION: "%load_ext"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,15 @@ def measure(statement: str = IMPORT, runs: int = 10) -> ImportCost:
     """Runs the statement in ``runs`` fresh interpreters, each after numpy, anywidget and IPython."""
     times = sorted(_once(statement) for _ in range(runs))
     return ImportCost(statement, runs, times[0], statistics.median(times), times[-1])
+
+
+def run(options: Options) -> Result:
+    """All three, printed."""
+    costs = [measure(statement, 3 if options.quick else 10) for statement in LABELS]
+    print("import, beyond numpy, anywidget and IPython [ms]      best  median   worst")
+    for cost in costs:
+        print(f"  {LABELS[cost.statement]:<48}{cost.best_ms:8.1f}{cost.median_ms:8.1f}{cost.worst_ms:8.1f}")
+    return Result([asdict(cost) for cost in costs])
 
 
 def _once(statement: str) -> float:
