@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from ..errors import RTCError
 from ..ring import SLOTS, Picture, Reader
+from .activity import activity
 
 Wake = Callable[[], None]
 
@@ -240,7 +241,8 @@ class LatestCursor:
             if self._index is not None:
                 self._skipped.add(picture.index - self._index - 1)
             self._index = picture.index
-            return picture
+        activity.note()
+        return picture
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -277,9 +279,11 @@ class QueueCursor:
 
     def poll(self) -> Picture | None:
         try:
-            return self._queue.popleft()
+            picture = self._queue.popleft()
         except IndexError:
             return None
+        activity.note()
+        return picture
 
     def close(self) -> None:
         self._view.remove_queue(self)
