@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
 
-from tests.bench.report import Options, Result, Target
-from tests.bench.video.compare import Comparison, ratio
-from tests.bench.video.rig import open_rig
+from tests.bench.report import OUTPUT, Options, Result
+from tests.bench.video import tables
+from tests.bench.video.busy import measure_busy
+from tests.bench.video.compare import measure_peers
+from tests.bench.video.figure import draw
+from tests.bench.video.growth import measure_growth
+from tests.bench.video.loss import measure_loss
+from tests.bench.video.medians import Rows
+from tests.bench.video.promises import targets
+from tests.bench.video.rig import Rig, open_rig
+from tests.bench.video.startup import measure_startup
+
+FIGURE = OUTPUT.with_name("bench-webcam.png")
+PARTS: dict[str, tuple[Callable[[Rig, Options], Rows], Callable[[Rows], list[str]]]] = {
+    "peers": (measure_peers, tables.peers),
+    "startup": (measure_startup, tables.startup),
+    "busy": (measure_busy, tables.busy),
+    "loss": (measure_loss, tables.loss),
+    "growth": (measure_growth, tables.growth),
+}
 
 
 def run(options: Options) -> Result:
     """All parts, one after the other; a part that fails is reported, and the others go on."""
-    comparison = Comparison()
+    data: dict[str, Rows] = {}
+    failures: dict[str, str] = {}
     with open_rig() as rig:
-        comparison.run(rig, options)
         chromium = rig.browser.version
-    print("\n".join(comparison.table()))
-    data = {"chromium": chromium, "rounds": [asdict(r) for r in comparison.rounds]}
-    return Result(data, targets(comparison), {"rounds": "; ".join(comparison.failures)} if comparison.failures else {})
-
-
-def targets(comparison: Comparison) -> list[Target]:
-    """What the issue promises."""
-
-    def latency(peer: str, camera: str) -> float | None:
-        return ratio(comparison.latency("ours", camera), comparison.latency(peer, camera))
-
-    engine = ratio(comparison.cpu("ours", "720p30", "engine"), comparison.cpu("stock", "720p30", "kernel"))
-    return [
-        lower("720p30: latency p50, ratio to aiortc in a thread", latency("stock", "720p30"), 0.5),
-        lower("720p30: latency p50, ratio to JPEG over comm", latency("jpeg", "720p30"), 1.1),
-        lower("1080p30: latency p50, ratio to JPEG over comm", latency("jpeg", "1080p30"), 0.35),
-        lower("720p30: engine's CPU, ratio to the kernel's with aiortc in a thread", engine, 1.1),
-    ]
-
-
-def lower(name: str, value: float | None, target: float) -> Target:
-    return Target("webcam", name, None if value is None else round(value, 3), target, "lower")
+        for name, (measure, _) in PARTS.items():
+            print(f"webcam, {name}: measuring", flush=True)
+            try:
+                data[name] = measure(rig, options)
+            except Exception as error:  # whatever a browser, a server and a kernel may do wrong
+                failures[name] = f"{type(error).__name__}: {error}"
+                continue
+            failures |= {f"{name}, round {n}": row["error"] for n, row in enumerate(data[name]) if "error" in row}
+    for name, rows in data.items():
+        print("\n".join(PARTS[name][1](rows)), end="\n\n")
+    draw(data, chromium, FIGURE)
+    print(f"drawn in {FIGURE}")
+    return Result({"chromium": chromium, **data}, targets(data), failures)

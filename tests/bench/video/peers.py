@@ -9,7 +9,7 @@ from tests.bench.video.rig import PROJECT
 from tests.browser.lab import NotebookPage
 
 PREPARE = f"""
-import os, sys
+import os, sys, time
 sys.path.insert(0, {str(PROJECT)!r})
 from tests.bench.video.recorder import Recorder
 recorder = Recorder()
@@ -30,11 +30,11 @@ class Peer:
     def is_ours(self) -> bool:
         return bool(self.codec)
 
-    def cells(self) -> list[str]:
-        """A notebook that shows the widget and reads, each time in a room of its own."""
+    def cells(self, read: str = READ) -> list[str]:
+        """A notebook that shows the widget and reads; each time in a room of its own, and our own peer as ``read`` says."""
         if self.is_ours:
             prepare = f"{PREPARE}os.environ['FORGE_RTC_VIDEO_CODECS'] = {self.codec!r}"
-            return [prepare, JOIN.format(room=f"bench-{secrets.token_hex(4)}"), READ]
+            return [prepare, JOIN.format(room=f"bench-{secrets.token_hex(4)}"), read]
         return [PREPARE + _OTHERS[self.name]]
 
 

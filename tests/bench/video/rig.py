@@ -18,6 +18,10 @@ from tests.support import JupyterProcess, chromium_path, wait_for
 
 PROJECT = Path(__file__).resolve().parents[3]
 
+# For the light pages, and the widget that they load. Pages that Playwright serves in Jupyter's place would not do: Chromium
+# keeps them from connecting to 127.0.0.1, as they did not come from there (Local Network Access).
+STATIC = tuple(f"--ServerApp.extra_static_paths={folder}" for folder in (Path(__file__).parent, PROJECT / "forge_rtc_nb"))
+
 RECORD_CONNECTIONS = """
 window.benchConnections = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
@@ -55,8 +59,8 @@ class Rig:
         # Allowed the camera, Chromium shows its addresses; it asks nobody, as no real camera is opened.
         context = self.browser.new_context(viewport={"width": 1200, "height": 1000}, permissions=["camera", "microphone"])
         try:
-            for script in (*scripts, RECORD_CONNECTIONS, camera.script):
-                context.add_init_script(script)
+            # As one: Playwright promises no order of several.
+            context.add_init_script("\n;".join([*scripts, RECORD_CONNECTIONS, camera.script]))
             yield context
         finally:
             context.close()
@@ -77,7 +81,7 @@ def open_rig() -> Iterator[Rig]:
     """Starts server and browser, and ends them."""
     with (
         tempfile.TemporaryDirectory(prefix="forge-rtc-bench-") as root,
-        JupyterProcess(Path(root)) as server,
+        JupyterProcess(Path(root), arguments=STATIC) as server,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=QUIET)
