@@ -12,10 +12,10 @@ from . import swscale
 
 Array = np.ndarray[Any, np.dtype[np.uint8]]
 
-_BT601 = (2, 5, 6)
-"""AVCOL_SPC_UNSPECIFIED, BT470BG and SMPTE170M (ITU-T H.273): the colours that swscale takes a picture to have."""
-_LIMITED = (0, 1)
-"""AVCOL_RANGE_UNSPECIFIED and MPEG."""
+_MATRICES = {1: 1, 2: 5, 5: 5, 6: 5}
+"""What a picture's ``colorspace`` (ITU-T H.273 table 4: 1 is BT.709, 2 unspecified, 5 and 6 BT.601) is converted with."""
+_FULL = 2
+"""AVCOL_RANGE_JPEG: luma from 0 to 255. It is 16 to 235 where a picture does not say."""
 
 
 class Converter:
@@ -31,7 +31,7 @@ class Converter:
 
     def convert(self, picture: av.VideoFrame, out: Array) -> None:
         """Write the picture's pixels into ``out``, in a shape of `ring.SHAPES`."""
-        planar = picture.format.name in ("yuv420p", "yuvj420p")
+        planar = _is_planar(picture)
         if planar and self._format == "yuv420p":
             _copy_planes(picture, out)
         elif planar and self._format == "gray":
@@ -42,7 +42,8 @@ class Converter:
             self._reformat(picture, out)
 
     def _scaler_for(self, picture: av.VideoFrame) -> swscale.Scaler:
-        wanted = (picture.height, picture.width, picture.format.name, self._format)
+        matrix = _MATRICES[picture.colorspace]
+        wanted = (picture.height, picture.width, self._format, matrix, _is_full(picture))
         if self._scaler is None or self._scaler.made_for != wanted:
             self._scaler = swscale.Scaler(*wanted)
         return self._scaler
@@ -59,18 +60,20 @@ class Converter:
             out.reshape(height, width * 3)[:] = _plane(picture, 0, height, width * 3)
 
 
+def _is_planar(picture: av.VideoFrame) -> bool:
+    return picture.format.name in ("yuv420p", "yuvj420p")
+
+
+def _is_full(picture: av.VideoFrame) -> bool:
+    return picture.color_range == _FULL or picture.format.name == "yuvj420p"
+
+
 def _is_plain(picture: av.VideoFrame) -> bool:
-    """What codecs for calls give: 4:2:0 with BT.601 colours, of a usual size. PyAV knows the rest better.
+    """What codecs for calls give: 4:2:0, of a usual size. PyAV knows the rest better.
 
     libswscale works on 16 pixels at once, and where a row of ours ends sooner, it leaves pixels out or writes behind the row.
     """
-    return (
-        picture.format.name == "yuv420p"
-        and picture.colorspace in _BT601
-        and picture.color_range in _LIMITED
-        and picture.width % 16 == 0
-        and picture.height % 2 == 0
-    )
+    return _is_planar(picture) and picture.colorspace in _MATRICES and picture.width % 16 == 0 and picture.height % 2 == 0
 
 
 def _plane(picture: av.VideoFrame, number: int, rows: int, row_bytes: int) -> Array:
@@ -81,8 +84,8 @@ def _plane(picture: av.VideoFrame, number: int, rows: int, row_bytes: int) -> Ar
 def _copy_gray(picture: av.VideoFrame, out: Array) -> None:
     height, width = out.shape
     luma = _plane(picture, 0, height, width)
-    if picture.format.name != "yuv420p":
-        out[:] = luma  # full range already
+    if picture.format.name == "gray" or _is_full(picture):
+        out[:] = luma
         return
     np.take(_FULL_RANGE, luma, out=out, mode="clip")
 

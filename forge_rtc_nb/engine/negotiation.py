@@ -11,7 +11,8 @@ from typing import Literal
 
 from ..protocol import Stream
 
-DEFAULT_CODECS = ("VP8", "H264")
+DEFAULT_CODECS = ("H264", "VP8")
+"""Best first: where browsers encode both in software, H264 takes them half the time (docs/decisions/0007)."""
 
 START_KBPS = 3000
 MIN_KBPS = 600

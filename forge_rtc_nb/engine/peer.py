@@ -36,7 +36,7 @@ MAX_WAITING = 256
 
 
 def preferred_codecs() -> tuple[str, ...]:
-    """The codecs to ask browsers for, best first: ``FORGE_RTC_VIDEO_CODECS``, by default ``VP8,H264``."""
+    """The codecs to ask browsers for, best first: ``FORGE_RTC_VIDEO_CODECS``, by default ``H264,VP8``."""
     names = os.environ.get("FORGE_RTC_VIDEO_CODECS", "").upper().replace(" ", "").split(",")
     return tuple(name for name in names if name in DEFAULT_CODECS) or DEFAULT_CODECS
 

@@ -21,7 +21,8 @@ from av.video.reformatter import Interpolation
 
 MAJOR = 9
 """Of libswscale, in FFmpeg 8; its interface is documented in libswscale/swscale.h."""
-_FORMATS = {"yuv420p": 0, "yuvj420p": 12, "rgb24": 2, "bgr24": 3}
+_YUV420P = 0
+_FORMATS = {"rgb24": 2, "bgr24": 3}
 """enum AVPixelFormat of libavutil/pixfmt.h; these numbers are part of its ABI."""
 _Pointers = ctypes.c_void_p * 4
 _Strides = ctypes.c_int * 4
@@ -47,6 +48,12 @@ def _load() -> Any:
     library.sws_getContext.restype = ctypes.c_void_p
     library.sws_getContext.argtypes = [*[ctypes.c_int] * 7, *[ctypes.c_void_p] * 3]
     library.sws_scale.argtypes = [ctypes.c_void_p, _Pointers, _Strides, ctypes.c_int, ctypes.c_int, _Pointers, _Strides]
+    library.sws_getCoefficients.restype = ctypes.c_void_p
+    library.sws_getCoefficients.argtypes = [ctypes.c_int]
+    library.sws_setColorspaceDetails.argtypes = [
+        *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p),
+        *[ctypes.c_int] * 4,
+    ]
     library.sws_freeContext.restype = None
     library.sws_freeContext.argtypes = [ctypes.c_void_p]
     return library
@@ -58,16 +65,23 @@ available = _library is not None
 
 
 class Scaler:
-    """Converts pictures of one size and format; not for two threads at once. Colours as ITU-R BT.601, as PyAV's default."""
+    """Converts 4:2:0 pictures of one size, YUV matrix and range to RGB; not for two threads at once.
 
-    def __init__(self, height: int, width: int, source: str, target: str) -> None:
-        self.made_for = (height, width, source, target)
+    ``matrix`` is a number of ITU-T H.273, which swscale takes as it is: 1 for BT.709, 5 or 6 for BT.601. ``full_range``: luma
+    from 0 to 255 instead of 16 to 235.
+    """
+
+    def __init__(self, height: int, width: int, target: str, matrix: int, full_range: bool) -> None:
+        self.made_for = (height, width, target, matrix, full_range)
         size = (width, height)
         flags = int(Interpolation.BILINEAR)
-        self._context = _library.sws_getContext(*size, _FORMATS[source], *size, _FORMATS[target], flags, None, None, None)
+        self._context = _library.sws_getContext(*size, _YUV420P, *size, _FORMATS[target], flags, None, None, None)
         if not self._context:
-            raise MemoryError(f"no converter from {source} to {target} for {width} x {height}")
+            raise MemoryError(f"no converter to {target} for {width} x {height}")
         weakref.finalize(self, _library.sws_freeContext, self._context)
+        table = _library.sws_getCoefficients(matrix)
+        neutral = (0, 1 << 16, 1 << 16)  # brightness, contrast, saturation
+        _library.sws_setColorspaceDetails(self._context, table, int(full_range), table, 0, *neutral)
 
     def convert(self, planes: Sequence[Any], out: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
         """Planes of a picture into ``out`` (height, width, 3); the GIL is free meanwhile."""

@@ -38,7 +38,7 @@ frames, times = cam.take(20, timeout=20)
 """
 
 
-def cells(room_id: str, codecs: str = "VP8,H264") -> list[str]:
+def cells(room_id: str, codecs: str = "") -> list[str]:
     """A notebook that joins, shows the room, waits for the camera and shows a frame."""
     return [
         f"import os; os.environ['FORGE_RTC_VIDEO_CODECS'] = {codecs!r}\n%load_ext forge_rtc_nb\nimport forge_rtc_nb as rtc",

@@ -76,11 +76,23 @@ def test_without_the_library_av_converts(monkeypatch: pytest.MonkeyPatch) -> Non
     np.testing.assert_array_equal(converted(frame, "rgb24"), frame.to_ndarray(format="rgb24"))
 
 
-@pytest.mark.parametrize(("colours", "limits"), [(1, 1), (5, 2), (9, 1)])
-def test_pictures_of_other_colours_are_left_to_av(colours: int, limits: int) -> None:
-    frame = picture(48, 64)
+@pytest.mark.parametrize("limits", [0, 1, 2])
+@pytest.mark.parametrize("colours", [1, 2, 5, 6, 7, 9])
+@pytest.mark.parametrize("source", ["yuv420p", "yuvj420p"])
+def test_the_colours_are_those_that_the_picture_says(source: str, colours: int, limits: int) -> None:
+    frame = picture(48, 64, source)
     frame.colorspace, frame.color_range = colours, limits
     np.testing.assert_array_equal(converted(frame, "rgb24"), frame.to_ndarray(format="rgb24"))
+
+
+def test_the_matrix_of_hd_is_not_that_of_sd() -> None:
+    frame = picture(48, 64)
+    frame.color_range = 1
+    pixels = []
+    for colours in (1, 6):
+        frame.colorspace = colours
+        pixels.append(converted(frame, "rgb24").astype(int))
+    assert np.abs(pixels[0] - pixels[1]).max() > 10
 
 
 @pytest.mark.parametrize("source", ["yuv420p", "yuvj420p", "rgb24"])
