@@ -1,4 +1,4 @@
-"""`python -m tests.bench [subject ...] [--quick]`: measures, prints, and writes build/bench.json (bench process)."""
+"""`python -m tests.bench [subject ...]`: measures, prints, and writes build/bench.json (bench process)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ def main() -> None:
     )
     parser.add_argument("subject", nargs="*", help=f"any of {', '.join(SUBJECTS)}; without one, all")
     parser.add_argument("--quick", action="store_true", help="whether it works, not how fast it is")
+    parser.add_argument("--part", action="append", default=[], help="only this part of a subject; may be given again")
     arguments = parser.parse_args()
     if unknown := set(arguments.subject) - set(SUBJECTS):
         parser.error(f"no such subject: {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
-    run = options(arguments.quick)
+    run = options(arguments.quick, tuple(arguments.part))
     for subject in arguments.subject or SUBJECTS:
         before = machine()
         result = import_module(f"tests.bench.{subject}").run(run)

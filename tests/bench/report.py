@@ -27,6 +27,8 @@ class Options:
     rounds: int = 3
     seconds: float = 8.0
     """Of each window in which pictures are counted."""
+    parts: tuple[str, ...] = ()
+    """Only these parts of a subject; the others' rows stay as they are in the file. None: all."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,11 @@ class Result:
     """Parts that could not be measured, and why."""
 
 
-def options(quick: bool) -> Options:
+def options(quick: bool, parts: tuple[str, ...] = ()) -> Options:
     """The defaults, or what FORGE_RTC_BENCH_ROUNDS and FORGE_RTC_BENCH_SECONDS say."""
     standard = Options(quick, rounds=1, seconds=4.0) if quick else Options()
     rounds = int(os.environ.get("FORGE_RTC_BENCH_ROUNDS", standard.rounds))
-    return Options(quick, rounds, float(os.environ.get("FORGE_RTC_BENCH_SECONDS", standard.seconds)))
+    return Options(quick, rounds, float(os.environ.get("FORGE_RTC_BENCH_SECONDS", standard.seconds)), parts)
 
 
 def machine() -> dict[str, object]:
@@ -81,11 +83,12 @@ def machine() -> dict[str, object]:
 
 def store(subject: str, begun: dict[str, object], run: Options, result: Result) -> None:
     """Put one subject's result into the file; what the file has of other subjects stays."""
-    content = _stored()
+    content = stored()
     content["time"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     content["machine"] = begun
     content[subject] = result.data
-    about = {"time": content["time"], "machine": begun, "options": vars(run), "failures": result.failures}
+    about = {"time": content["time"], "machine": begun, "load_after": list(os.getloadavg())}
+    about |= {"options": vars(run), "failures": result.failures}
     content.setdefault("runs", {})[subject] = about
     others = [target for target in content.get("targets", []) if target["subject"] != subject]
     content["targets"] = [*others, *(target.as_json() for target in result.targets)]
@@ -93,7 +96,8 @@ def store(subject: str, begun: dict[str, object], run: Options, result: Result) 
     OUTPUT.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _stored() -> dict[str, Any]:
+def stored() -> dict[str, Any]:
+    """What earlier runs left."""
     try:
         content = json.loads(OUTPUT.read_text())
     except (FileNotFoundError, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.bench.report import OUTPUT, Options, Result
+from tests.bench.report import OUTPUT, Options, Result, stored
 from tests.bench.video import tables
 from tests.bench.video.busy import measure_busy
 from tests.bench.video.compare import measure_peers
@@ -27,21 +27,25 @@ PARTS: dict[str, tuple[Callable[[Rig, Options], Rows], Callable[[Rows], list[str
 
 
 def run(options: Options) -> Result:
-    """All parts, one after the other; a part that fails is reported, and the others go on."""
-    data: dict[str, Rows] = {}
+    """The parts, one after the other; one that fails is reported, and the others go on.
+
+    Each has its own basis for comparison, so that rows of parts that are not measured this time may stay beside new ones.
+    """
+    wanted = [name for name in PARTS if not options.parts or name in options.parts]
+    before = stored().get("webcam", {})
+    data: dict[str, Rows] = {name: before.get(name, []) for name in PARTS if name not in wanted}
     failures: dict[str, str] = {}
     with open_rig() as rig:
         chromium = rig.browser.version
-        for name, (measure, _) in PARTS.items():
+        for name in wanted:
             print(f"webcam, {name}: measuring", flush=True)
             try:
-                data[name] = measure(rig, options)
+                data[name] = PARTS[name][0](rig, options)
             except Exception as error:  # whatever a browser, a server and a kernel may do wrong
-                failures[name] = f"{type(error).__name__}: {error}"
-                continue
+                data[name], failures[name] = [], f"{type(error).__name__}: {error}"
             failures |= {f"{name}, round {n}": row["error"] for n, row in enumerate(data[name]) if "error" in row}
-    for name, rows in data.items():
-        print("\n".join(PARTS[name][1](rows)), end="\n\n")
+    for name in wanted:
+        print("\n".join(PARTS[name][1](data[name])), end="\n\n")
     draw(data, chromium, FIGURE)
     print(f"drawn in {FIGURE}")
     return Result({"chromium": chromium, **data}, targets(data), failures)

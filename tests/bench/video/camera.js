@@ -169,7 +169,8 @@
     await ready;
     window.benchCamera.counts = () => {
       worker.postMessage(null);
-      return answer();
+      const silence = new Promise((_, reject) => setTimeout(() => reject(new Error("the camera has ended")), 5000));
+      return Promise.race([answer(), silence]);
     };
     window.benchCamera.resolved = Date.now();
     return new MediaStream([track]);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -18,22 +19,28 @@ BOX = ("p5", "p25", "p50", "p75", "p95")
 
 
 def draw(data: dict[str, Rows], chromium: str, path: Path) -> None:
-    """Six panels; what was not measured stays empty."""
-    mpl.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True})
-    figure = Figure(figsize=(13, 8), layout="constrained")
-    panels = list(figure.subplots(2, 3).flat)
-    for panel in panels:
-        panel.grid(axis="y", color="#dddddd", linewidth=0.6)
-    peers = data.get("peers", [])
-    _latencies(panels[0], peers)
-    _loads(panels[1], peers)
-    _rates(panels[2], peers)
-    _busy(panels[3], data.get("busy", []))
-    _loss(panels[4], data.get("loss", []))
-    _growth(panels[5], data.get("growth", []))
-    figure.suptitle(f"Webcam to numpy: time of drawing to array in the kernel, medians of rounds (Chromium {chromium})")
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=110)
+    """Eight panels; what was not measured stays empty."""
+    look: Any = {
+        "font.size": 8,
+        "axes.titlesize": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+    }
+    with mpl.rc_context(look):
+        figure = Figure(figsize=(16, 8), layout="constrained")
+        panels = list(figure.subplots(2, 4).flat)
+        for panel in panels:
+            panel.grid(axis="y", color="#dddddd", linewidth=0.6)
+        for panel, of_peers in zip(panels, (_latencies, _loads, _rates, _starts), strict=False):
+            of_peers(panel, data.get("peers", []))
+        _busy(panels[4], data.get("busy", []))
+        _loss(panels[5], data.get("loss", []))
+        _growing_latency(panels[6], data.get("growth", []))
+        _growing_load(panels[7], data.get("growth", []))
+        figure.suptitle(f"Webcam to numpy: from drawing to the array in the kernel, medians of rounds; Chromium {chromium}")
+        path.parent.mkdir(exist_ok=True)
+        figure.savefig(path, dpi=110)
 
 
 def _groups(panel: Axes, rows: Rows) -> list[tuple[float, str, Rows]]:
@@ -66,7 +73,7 @@ def _latencies(panel: Axes, rows: Rows) -> None:
 
 
 def _loads(panel: Axes, rows: Rows) -> None:
-    panel.set_title("CPU [% of a core]: kernel and engine (solid), server (hatched), browser (pale)")
+    panel.set_title("CPU [% of a core]: kernel + engine, server (hatched), browser (pale)")
     for place, peer, found in _groups(panel, rows):
         base = 0.0
         for share, look in (
@@ -79,12 +86,21 @@ def _loads(panel: Axes, rows: Rows) -> None:
 
 
 def _rates(panel: Axes, rows: Rows) -> None:
-    panel.set_title("Pictures a second in the kernel; Mbit/s written on the bars")
+    panel.set_title("Pictures a second; on the bars: Mbit/s")
     for place, peer, found in _groups(panel, rows):
         rate = (median(row["kbit_s"] for row in found) or 0) / 1000
         height = median(row["fps"] for row in found) or 0
         panel.bar(place, height, 0.16, color=COLOURS[peer])
         panel.annotate(f"{rate:.1f}", (place, height / 2), ha="center", va="center", fontsize=7, rotation=90, color="white")
+
+
+def _starts(panel: Axes, rows: Rows) -> None:
+    panel.set_title("Camera's track to first array [s], to full size (pale)")
+    for place, peer, found in _groups(panel, rows):
+        first = median(row["first_array_s"] for row in found) or 0
+        full = median(row["full_size_s"] for row in found) or 0
+        panel.bar(place, first, 0.16, color=COLOURS[peer])
+        panel.bar(place, full, 0.16, first, color=COLOURS[peer], alpha=0.35)
 
 
 def _busy(panel: Axes, rows: Rows) -> None:
@@ -99,7 +115,7 @@ def _busy(panel: Axes, rows: Rows) -> None:
 
 
 def _loss(panel: Axes, rows: Rows) -> None:
-    panel.set_title("Lost datagrams, 720p30: latency p50 and p95 [ms]")
+    panel.set_title("Lost datagrams, 720p30: latency p50, p95 [ms]")
     losses = list(dict.fromkeys(row["loss"] for row in rows))
     for place, share in enumerate(losses):
         found = having(rows, loss=share)
@@ -110,17 +126,33 @@ def _loss(panel: Axes, rows: Rows) -> None:
     panel.set_xticks(range(len(losses)), [f"{share:.0%}" for share in losses])
 
 
-def _growth(panel: Axes, rows: Rows) -> None:
-    panel.set_title("640 x 360, 30 fps: latency p50 [ms], CPU per stream [% of a core]")
+def _growing_latency(panel: Axes, rows: Rows) -> None:
+    panel.set_title("Cameras read, 640 x 360 at 30 fps: latency [ms]")
+    for quantile, style in (("p50", "o-"), ("p95", "o:")):
+        steps, found = _steps(rows)
+        panel.plot(steps, [latency(some, quantile) or 0 for some in found], style, color=COLOURS["ours"], label=quantile)
+    _finish(panel, rows)
+
+
+def _growing_load(panel: Axes, rows: Rows) -> None:
+    panel.set_title("... and CPU for each stream [% of a core]")
+    steps, found = _steps(rows)
+    for group, colour in (("engine", "#c9803c"), ("kernel", "#555555"), ("browser", "#bbbbbb")):
+        shares = [(cpu(some, group) or 0) / step for step, some in zip(steps, found, strict=True)]
+        panel.plot(steps, shares, "s--", color=colour, label=group)
+    _finish(panel, rows)
+
+
+def _steps(rows: Rows) -> tuple[list[int], list[Rows]]:
     steps = sorted({row["read"] for row in rows if row["camera"] == "360p30" and row["read"]})
-    found = [having(rows, camera="360p30", read=step) for step in steps]
-    panel.plot(steps, [latency(step) or 0 for step in found], "o-", color=COLOURS["ours"], label="latency p50 [ms]")
-    for group, colour in (("engine", "#c9803c"), ("kernel", "#8a8a8a")):
-        shares = [(cpu(rows, group) or 0) / step for step, rows in zip(steps, found, strict=True)]
-        panel.plot(steps, shares, "s--", color=colour, label=f"{group}, % per stream")
+    return steps, [having(rows, camera="360p30", read=step) for step in steps]
+
+
+def _finish(panel: Axes, rows: Rows) -> None:
+    steps, _ = _steps(rows)
     panel.set_xscale("log", base=2)
     panel.set_xticks(steps, [str(step) for step in steps])
-    panel.set_xlabel("cameras read")
+    panel.minorticks_off()
     panel.set_ylim(bottom=0)
     if steps:
         panel.legend(fontsize=7)

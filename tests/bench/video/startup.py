@@ -29,7 +29,8 @@ def measure_startup(rig: Rig, options: Options) -> list[dict[str, Any]]:
 def _once(rig: Rig) -> dict[str, Any]:
     with rig.context(HD) as context, rig.notebook(context, OURS.cells(WAIT_FOR_FIRST)) as notebook:
         start(OURS, notebook)
-        notebook.evaluate("len(recorder.rows)")  # the kernel answers when its cell has its picture
+        if not notebook.evaluate("len(recorder.rows)"):  # answered when the cell has its picture, or has given up
+            raise AssertionError(f"no picture: {notebook.text(2)}")
         notebook.page.wait_for_timeout(WATCH * 1000)
         rows = [tuple(row) for row in notebook.evaluate("recorder.rows")]
         resolved = camera_state(notebook.page)["resolved"] / 1000
