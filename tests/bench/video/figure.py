@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from tests.bench.video.medians import Rows, cpu, having, latency, median
 from tests.bench.video.peers import PEERS
 
-COLOURS = {"ours": "#1b6ca8", "ours-h264": "#6fb1de", "stock": "#c9803c", "jpeg": "#8a8a8a"}
-SHOWN = ("ours", "ours-h264", "stock", "jpeg")
+COLOURS = {"ours": "#1b6ca8", "ours-vp8": "#6fb1de", "stock": "#c9803c", "jpeg": "#8a8a8a"}
+SHOWN = ("ours", "ours-vp8", "stock", "jpeg")
 LABELS = {peer.name: peer.label for peer in PEERS}
 BOX = ("p5", "p25", "p50", "p75", "p95")
 

@@ -13,7 +13,7 @@ from tests.bench.video.camera import HD, Camera
 from tests.bench.video.cpu import CpuMeter, of_notebook
 from tests.bench.video.peers import PREPARE
 from tests.bench.video.recorder import Row
-from tests.bench.video.rig import Rig
+from tests.bench.video.rig import SENT, Rig
 from tests.bench.video.rounds import quantiles
 from tests.bench.video.tabs import Tab, open_tabs
 from tests.remote_kernel import RemoteKernel
@@ -82,9 +82,11 @@ def _subscribe(kernel: RemoteKernel, tab: Tab) -> None:
 
 def _window(rig: Rig, kernel: RemoteKernel, camera: Camera, seconds: float, on: list[Tab], read: int) -> dict[str, Any]:
     time.sleep(WARM_UP)
+    before = _sent(on)
     meter, begin = CpuMeter(of_notebook(kernel.evaluate("os.getpid()"), rig.server.pid)), time.time()
     time.sleep(seconds)
     cpu, end = meter.percent(), time.time()
+    after = _sent(on)
     streams: list[list[Row]] = kernel.evaluate(f"[r.within({begin}, {end}) for r in recorders]")
     arrived = [row for rows in streams for row in rows]
     sizes = {(row[3], row[2]) for row in arrived}
@@ -95,6 +97,17 @@ def _window(rig: Rig, kernel: RemoteKernel, camera: Camera, seconds: float, on: 
         "latency_ms": quantiles([row[0] - row[1] for row in arrived if row[1] is not None]),
         "fps": [round(len(rows) / (end - begin), 1) for rows in streams],
         "sizes": sorted(sizes),
+        "codecs": sorted({sent["codec"] for sent in after}),
+        "kbit_s": round(_bytes(after, before) * 8 / 1000 / (end - begin)),
         "connections": sum(tab.connections for tab in on),
         "cpu": cpu,
     }
+
+
+def _sent(tabs: list[Tab]) -> list[dict[str, Any]]:
+    return [tab.page.evaluate(SENT) for tab in tabs]
+
+
+def _bytes(after: list[dict[str, Any]], before: list[dict[str, Any]]) -> int:
+    total: int = sum(sent["bytes"] for sent in after) - sum(sent["bytes"] for sent in before)
+    return total

@@ -25,6 +25,7 @@ class Peer:
     name: str
     label: str
     codec: str = ""
+    """``FORGE_RTC_VIDEO_CODECS``; empty for the others."""
 
     @property
     def is_ours(self) -> bool:
@@ -38,11 +39,12 @@ class Peer:
         return [PREPARE + _OTHERS[self.name]]
 
 
-OURS = Peer("ours", "ours, VP8", "VP8")
-OURS_H264 = Peer("ours-h264", "ours, H264", "H264")
+OURS = Peer("ours", "ours, H264", "H264,VP8")
+"""As it is installed: `negotiation.DEFAULT_CODECS`."""
+OURS_VP8 = Peer("ours-vp8", "ours, VP8", "VP8")
 STOCK = Peer("stock", "(a) aiortc in a thread")
 JPEG = Peer("jpeg", "(b) JPEG over comm")
-PEERS = (OURS, STOCK, JPEG, OURS_H264)
+PEERS = (OURS, STOCK, JPEG, OURS_VP8)
 
 
 def hint() -> str:
