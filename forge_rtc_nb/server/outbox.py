@@ -17,7 +17,7 @@ class Outbox:
     """Bounds what waits for one client; nobody else's doing ever closes its connection.
 
     Of ``limit`` bytes half is for what others send it (`Shares`: what does not fit is refused), a quarter for news of
-    the room (what does not fit is owed: the newest of each participant, written once there is room), and a quarter for
+    the room (what does not fit is owed: the newest of each participant, in order, once there is room), and a quarter for
     answers to what it asked itself (what does not fit is refused: it reads too slowly). ``write`` takes a frame, and
     what to call when the frame has left.
     """
@@ -61,7 +61,8 @@ class Outbox:
                 del self._owed[about]
             else:
                 self._owed[about] = newest
-        elif not self._write_news(text):
+        elif self._owed or not self._write_news(text):
+            # Behind what is owed already: small news that overtook it would leave no room for it, for ever.
             self._owed[about] = news
 
     def _write_news(self, text: str) -> bool:

@@ -137,6 +137,28 @@ def test_who_came_and_went_meanwhile_is_not_mentioned() -> None:
     assert reader.roster == {}
 
 
+def test_small_news_do_not_overtake_those_that_are_owed() -> None:
+    reader = Reader()
+    number = 0
+
+    def churn() -> None:
+        """Somebody joins and leaves again and again, until nothing more of it is written."""
+        nonlocal number
+        before = -1
+        while before != len(reader.pipe):
+            before, number = len(reader.pipe), number + 1
+            reader.tell(Joined(participant=person(number)))
+            reader.tell(Left(participant_id=f"p{number}"))
+
+    churn()
+    reader.tell(Joined(participant=person(0, streams=8)))
+    full = len(reader.pipe)
+    while "p0" not in reader.roster and len(reader.heard) < 2 * full:
+        reader.read(1)
+        churn()
+    assert "p0" in reader.roster
+
+
 def test_news_of_a_sender_come_before_what_it_sends() -> None:
     reader = Reader()
     reader.tell(Joined(participant=person(1, streams=32)))
