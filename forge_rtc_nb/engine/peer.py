@@ -22,6 +22,7 @@ from aiortc.sdp import candidate_from_sdp
 from ..protocol import Answer, IceCandidate, IceServer, Message, Negotiate, Offer, SessionDescription, Subscribe, Unsubscribe
 from .aiortc_compat import LiveReceiver, VideoSink, close_connection
 from .heartbeat import Heartbeat
+from .inbox import Inbox
 from .negotiation import DEFAULT_CODECS, Negotiation, is_mdns, prepare_answer, prepare_offer
 from .tasks import Tasks
 
@@ -31,8 +32,6 @@ RETRY_FIRST, RETRY_LAST = 0.5, 8.0
 CONNECT_LIMIT = 8.0
 """Seconds from our answer to a connection that is up. aiortc stays in ``new`` for ever where no candidate pair works; a
 ``latest()`` that waits its default 10 s should learn of it."""
-MAX_WAITING = 256
-"""Messages of one participant that wait while an offer is worked on; more are a fault of the sender and are dropped."""
 
 
 def preferred_codecs() -> tuple[str, ...]:
@@ -73,7 +72,7 @@ class Peer:
         self._round_trip = self._offset = 0.0
         self._retry_delay = RETRY_FIRST
         self._asking = False
-        self._inbox: asyncio.Queue[Offer | IceCandidate] = asyncio.Queue(maxsize=MAX_WAITING)
+        self._inbox = Inbox()
         self._tasks = Tasks()
         self._connection_tasks = Tasks()
         self._closing = Tasks()
@@ -99,10 +98,8 @@ class Peer:
 
     def receive(self, message: Offer | IceCandidate) -> None:
         """Queue an offer or candidate; they are worked on one after the other."""
-        try:
-            self._inbox.put_nowait(message)
-        except asyncio.QueueFull:
-            logger.warning("%s sends faster than its offers can be answered; a message is dropped", self.id)
+        if not self._inbox.put(message):
+            logger.warning("%s sends faster than its offers can be answered; a candidate is dropped", self.id)
 
     async def close(self) -> None:
         await self._tasks.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable
 
 from .. import control
@@ -33,6 +34,8 @@ from .tasks import Tasks
 logger = logging.getLogger(__name__)
 
 ICE_TIMEOUT = 2.0
+REPEAT = 2.0
+"""Seconds, more or less, until wishes are repeated that the server could not pass on."""
 ABSENCE = 10.0
 """Seconds that somebody may be missing from a welcome after a server restart before we believe that they left."""
 
@@ -53,6 +56,7 @@ class EngineRoom:
         self._peers: dict[str, Peer] = {}
         self._streams: dict[tuple[str, str], RemoteStream] = {}
         self._missing: dict[str, asyncio.TimerHandle] = {}
+        self._repeating: asyncio.TimerHandle | None = None
         self._ice_answers: list[asyncio.Future[list[IceServer]]] = []
         self._tasks = Tasks()
 
@@ -66,6 +70,8 @@ class EngineRoom:
         await self.client.close()
         for timer in self._missing.values():
             timer.cancel()
+        if self._repeating is not None:
+            self._repeating.cancel()
         for participant_id in list(self._peers):
             await self._forget(participant_id)
         await self._tasks.close()
@@ -151,6 +157,19 @@ class EngineRoom:
                         answer.set_result(servers)
             case Error():
                 logger.warning("the server says %s: %s", message.code, message.message)
+                if message.code == "slow-reader":
+                    self._repeat_later()
+
+    def _repeat_later(self) -> None:
+        """Something for somebody who reads slowly, or is away, was not passed on: say again what we want, when it may fit."""
+        if self._repeating is None:
+            delay = REPEAT * random.uniform(0.5, 1.5)
+            self._repeating = asyncio.get_running_loop().call_later(delay, self._repeat)
+
+    def _repeat(self) -> None:
+        self._repeating = None
+        for participant_id in self.participants.keys() & self._peers.keys():
+            self._peers[participant_id].resubscribe()
 
     def _welcome(self, welcome: Welcome) -> None:
         self.me, self.server = welcome.participant, welcome.server

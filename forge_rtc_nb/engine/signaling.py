@@ -18,6 +18,7 @@ from ..errors import Forbidden, InvalidMessage, RTCError, SignalingError, Unauth
 from ..protocol import Hello, Message, ServerMessage, Welcome
 from ..rest import HOW_TO_ENABLE, NOTHING_LISTENS, tls_context
 from ..tickets import mint_ticket
+from .outbox import Outbox
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class SignalingClient:
         self._on_state = on_state
         self._socket: ClientConnection | None = None
         self._resume: str | None = None
-        self._outbox: asyncio.Queue[str] = asyncio.Queue(maxsize=1024)
+        self._outbox = Outbox()
         self._closing = False
 
     @property
@@ -109,13 +110,9 @@ class SignalingClient:
                 return
 
     def send(self, message: Message) -> None:
-        """Queue a message for the present connection."""
-        if self._socket is None:
-            return
-        try:
-            self._outbox.put_nowait(protocol.encode(message))
-        except asyncio.QueueFull:
-            logger.warning("the signaling socket is stuck; a %s is dropped", type(message).__name__)
+        """Queue a message for the present connection. `InvalidMessage` or `InvalidSDP` for what the server would refuse."""
+        if self._socket is not None and not self._outbox.put(message):
+            logger.warning("too much waits for %s; a %s is dropped", message.to or "the server", type(message).__name__)
 
     async def close(self) -> None:
         """Leave the room: a close with code 1000 tells the server that we do not come back."""
@@ -170,8 +167,7 @@ class SignalingClient:
             raise
         self._socket = socket
         self._resume = welcome.resume
-        while not self._outbox.empty():
-            self._outbox.get_nowait()  # meant for the connection before
+        self._outbox.obey(welcome.limits)
         return welcome
 
     async def _greet(self, socket: ClientConnection, way: Way) -> Welcome:

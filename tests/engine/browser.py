@@ -13,6 +13,7 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
 from forge_rtc_nb.engine.peer import Peer
+from forge_rtc_nb.errors import InvalidMessage
 from forge_rtc_nb.protocol import Answer, IceServer, Message, Offer, SessionDescription, Stream
 from tests.engine.pairs import HandTrack, MemorySink, new_connection
 from tests.support import await_for
@@ -30,8 +31,15 @@ class Browser:
         self.connections: list[RTCPeerConnection] = []
         self.answers_pings = True
         self.ice_servers: list[IceServer] = []
-        self.peer = Peer(name, self.messages.append, self._ice, self.faults.append)
+        self.too_long = False
+        self.peer = Peer(name, self._take, self._ice, self.faults.append)
         self.epoch = 0
+
+    def _take(self, message: Message) -> None:
+        """What `SignalingClient.send` does."""
+        if self.too_long and isinstance(message, Answer):
+            raise InvalidMessage("too long")
+        self.messages.append(message)
 
     @property
     def pc(self) -> RTCPeerConnection:

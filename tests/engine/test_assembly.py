@@ -176,6 +176,15 @@ def test_only_what_is_missing_and_still_of_use_is_awaited() -> None:
     assert [n for n in range(6) if assembler.awaits(n)] == [1]  # beyond what was seen, nothing is known to be missing
 
 
+def test_what_is_not_there_in_time_is_awaited_no_longer() -> None:
+    now = [0.0]
+    assembler, packets = FrameAssembler(lambda: now[0]), stream([1, 1, 1])
+    feed(assembler, [packets[0], packets[2]])
+    assert assembler.awaits(1)
+    now[0] = PATIENCE
+    assert not assembler.awaits(1)  # though no packet came that would have ended the wait
+
+
 def test_duplicates_change_nothing() -> None:
     packets = stream([2, 2, 1])
     frames, _ = feed(FrameAssembler(), [p for one in packets for p in (one, one)] + packets)

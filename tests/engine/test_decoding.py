@@ -195,7 +195,11 @@ def test_nothing_is_decoded_that_nobody_wants() -> None:
 
 
 def test_a_long_backlog_is_left_out_up_to_the_next_keyframe() -> None:
-    assert run_thread(encoded("VP8", 100, keyframes=(90,))) == [0, *range(90, 100)]
+    assert run_thread(encoded("VP8", 100, keyframes=(90,))) == list(range(90, 100))
+
+
+def test_keyframes_alone_make_no_backlog_either() -> None:
+    assert run_thread(encoded("VP8", 100, keyframes=tuple(range(100)))) == list(range(40, 100))
 
 
 def test_a_picture_that_is_too_large_is_left_out_before_it_takes_memory() -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from forge_rtc_nb.engine import heartbeat
 from forge_rtc_nb.engine import peer as peer_module
-from forge_rtc_nb.engine.peer import MAX_WAITING, Peer, preferred_codecs
+from forge_rtc_nb.engine.inbox import BURST
+from forge_rtc_nb.engine.peer import Peer, preferred_codecs
 from forge_rtc_nb.protocol import (
     Answer,
     Candidate,
@@ -216,13 +217,29 @@ async def test_a_candidate_that_is_of_no_use_changes_nothing(line: str) -> None:
         assert tab.faults == []
 
 
-async def test_a_tab_that_floods_is_bounded() -> None:
+async def test_of_a_flood_of_offers_the_newest_is_answered_and_few_others() -> None:
     async with browser() as tab:
-        for _ in range(3 * MAX_WAITING):
-            tab.peer.receive(IceCandidate(from_="tab-1", epoch=1))
-        assert tab.peer._inbox.qsize() == MAX_WAITING
-        await await_for(lambda: tab.peer._inbox.empty(), what="they are worked off")
-        await camera_of(tab)
+        track, _ = await camera_of(tab)
+        offer = await tab.offer({"camera-1": track})
+        answers = len(tab.sent(Answer))
+        for number in range(200):
+            tab.peer.receive(offer)
+            if number % 10 == 0:
+                await asyncio.sleep(0)
+        tab.connect()
+        await tab.offer({"camera-1": track})  # answered, though it comes last
+        assert len(tab.sent(Answer)) - answers <= BURST + 2
+        await tab.connected()
+
+
+async def test_an_offer_whose_answer_is_too_long_to_be_sent_is_no_use() -> None:
+    async with browser() as tab:
+        tab.peer.subscribe("camera-1", MemorySink())
+        tab.connect()
+        tab.too_long = True
+        await tab.offer({"camera-1": HandTrack()}, answered=False)
+        await await_for(lambda: tab.faults, what="it is reported")
+        assert "its offer cannot be used (InvalidMessage" in tab.faults[0]
 
 
 # ---- the end ----

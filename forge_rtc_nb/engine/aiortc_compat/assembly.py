@@ -55,8 +55,8 @@ class FrameAssembler:
         """Of the sender; None before the first packet."""
 
     def awaits(self, number: int) -> bool:
-        """Whether a packet of this sequence number would still be taken and is not here."""
-        if self._next is None:
+        """Whether a packet of this sequence number is not here and would still be of use."""
+        if self._next is None or self._waited() >= PATIENCE:
             return False
         seq = self._unwrap_sequence(number)
         return self._next <= seq <= self._top and seq not in self._packets
@@ -126,11 +126,13 @@ class FrameAssembler:
 
     def _give_up_gap(self) -> bool:
         # Full without a gap is a frame that does not end.
-        waited = self._clock() - self._blocked_since if self._blocked_since is not None else 0.0
-        if len(self._packets) < CAPACITY and waited < PATIENCE:
+        if len(self._packets) < CAPACITY and self._waited() < PATIENCE:
             return False
         self._drop_broken_frame()
         return True
+
+    def _waited(self) -> float:
+        return self._clock() - self._blocked_since if self._blocked_since is not None else 0.0
 
     def _drop_broken_frame(self) -> None:
         """Go on at the first frame boundary behind the gap."""

@@ -129,6 +129,8 @@ class DecoderThread:
             return
         if self._source.qsize() > MAX_BACKLOG:
             self._decoder.skip()  # slower than the sender: rather a gap than memory and delay that grow
+            self._ask()
+            return
         try:
             pictures = self._decoder.decode(frame)
         except av.FFmpegError as error:
