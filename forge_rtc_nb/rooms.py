@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from . import protocol
 from .errors import InvalidMessage, NotInRoom, PeerNotFound, RoomExists, RoomFull, RoomNotFound, Unauthorized
 from .protocol import Error, Joined, Left, Message, Offer, Participant, Stream, Updated
-from .shares import Shares
+from .waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class RoomLimits:
     empty_seconds: float = 60.0
     """A room in which nobody is left is kept that long."""
     buffer_bytes: int = 1024 * 1024
-    """What messages kept for one reconnecting participant share (`Shares`); beyond it the sender gets an error."""
+    """What messages kept for one reconnecting participant share (`Waiting`); beyond it the sender gets an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,7 @@ class Admission:
 class _Member:
     participant: Participant
     connection: int | None
-    shares: Shares
-    waiting: list[Message] = field(default_factory=list)
-    """Messages for a reconnecting participant, counted in ``shares``."""
+    waiting: Waiting
 
 
 class Room:
@@ -291,7 +289,7 @@ class Rooms:
             joined_at=self._wall(),
             streams=self._stamped(entry.streams, ()),
         )
-        member = _Member(participant, connection, Shares(self.limits.buffer_bytes))
+        member = _Member(participant, connection, Waiting(self.limits.buffer_bytes))
         room._members[participant.id] = member
         self._seats[connection] = (room, member)
         self._users[entry.user] += 1
@@ -312,8 +310,7 @@ class Rooms:
         member.participant = msgspec.structs.replace(
             old, state="connected", owners=list(entry.owners), streams=self._stamped(entry.streams, old.streams)
         )
-        actions += [Send((connection,), message) for message in member.waiting]
-        member.waiting, member.shares = [], Shares(self.limits.buffer_bytes)
+        actions += [Send((connection,), message) for message in member.waiting.take()]
         if member.participant != old:
             actions += self._tell_others(room, member)
         others = [peer for peer in room.peers if peer.id != old.id]
@@ -338,13 +335,14 @@ class Rooms:
             raise InvalidMessage(f"with its sender's id the message has more than {protocol.MAX_MESSAGE} bytes")
         if target.connection is not None:
             return _send((target.connection,), message)
-        if not target.shares.take(sender.participant.id, size):
+        if not target.waiting.keep(message, size):
             return _send((sender.connection,), _not_passed_on(message))
-        target.waiting.append(message)
         return []
 
     def _remove(self, room: Room, member: _Member, reason: Literal["left", "expired"]) -> list[Action]:
         self._forget(room, member)
+        for other in room._members.values():
+            other.waiting.drop(member.participant.id)
         if not room._members:
             self._empty[room.id] = self._clock() + room.lifetime
         return _send(room._connections(), Left(participant_id=member.participant.id, reason=reason))

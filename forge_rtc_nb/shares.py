@@ -8,8 +8,8 @@ from collections import Counter
 class Shares:
     """Counts the messages that wait for one participant, by who sent them; what does not fit is refused.
 
-    Of ``limit`` bytes they take half, those of one sender at most a quarter. The last eighth is for senders of whom
-    little waits: a few that fill their quarters leave room for everybody else's offers and candidates.
+    Of ``limit`` bytes they take half, those of one sender at most a quarter. The last eighth is a reserve, of which each
+    sender may have an eighth of what is still free: however many fill their share, something is left for the next.
     """
 
     def __init__(self, limit: int) -> None:
@@ -20,11 +20,16 @@ class Shares:
     def take(self, sender: str, size: int) -> bool:
         """Count a message of ``size`` bytes, or False where it does not fit."""
         share, total = self._of[sender] + size, self._total + size
-        little = share <= self._limit // 64
-        if share > self._limit // 4 or total > self._limit * (4 if little else 3) // 8:
+        free = self._limit // 2 - total
+        in_reserve = free < self._limit // 8
+        if share > (free // 8 if in_reserve else self._limit // 4):
             return False
         self._of[sender], self._total = share, total
         return True
+
+    def of(self, sender: str) -> int:
+        """How many bytes of one sender wait."""
+        return self._of[sender]
 
     def give_back(self, sender: str, size: int) -> None:
         """A message that was counted waits no more."""

@@ -72,13 +72,20 @@ def test_one_sender_has_a_quarter_and_the_others_what_they_had_before() -> None:
     assert shares.take("ann", LIMIT // 8 - 1000)
 
 
-def test_those_of_whom_little_waits_find_room_whatever_the_others_fill() -> None:
+def test_however_many_fill_their_share_something_is_left_for_the_next() -> None:
     shares = Shares(LIMIT)
-    for number in range(100):
-        while shares.take(f"eve-{number}", 2000):
-            pass
-    assert all(shares.take(f"person-{number}", LIMIT // 64) for number in range(8))
-    assert not shares.take("one more", LIMIT // 64)
+    for number in range(16):
+        for size in (10_000, 1000, 100, 10, 1):
+            while shares.take(f"eve-{number}", size):
+                pass
+    assert shares.take("ann", LIMIT // 1024)
+    assert shares._total < LIMIT // 2
+
+
+def test_what_is_refused_leaves_no_trace() -> None:
+    shares = Shares(LIMIT)
+    assert not shares.take("eve", LIMIT)
+    assert (shares.of("eve"), dict(shares._of)) == (0, {})
 
 
 def test_what_was_read_makes_room() -> None:

@@ -242,26 +242,6 @@ def test_a_participant_id_of_somebody_else_is_refused() -> None:
             world.join(11, participant_id="p1", **other)
 
 
-def test_what_waits_for_a_reconnecting_participant_is_bounded_for_each_sender() -> None:
-    world = World(buffer_bytes=8000)
-    for number in (1, 2, 3):
-        world.join(number)
-    world.drop(1)
-    offer = Offer(to="p1", id="big", sdp=SessionDescription(type="offer", sdp="v=0" + "x" * 850))
-    for _ in range(3):
-        world.receive(2, offer)
-    refusal = world.sent[2][-1]
-    assert isinstance(refusal, Error)
-    assert (refusal.code, refusal.reply_to) == ("slow-reader", "big")
-    world.receive(3, offer)
-    assert not [message for message in world.sent[3] if isinstance(message, Error)]
-    world.join(11, participant_id="p1", user="u1")
-    assert [message.from_ for message in world.sent[11]] == ["p2", "p2", "p3"]
-    world.drop(11)
-    world.receive(2, offer)  # what was delivered counts no more
-    assert world.sent[2].count(refusal) == 1
-
-
 def test_of_what_a_connection_has_no_room_for_the_sender_hears() -> None:
     world = World()
     for number in (1, 2, 3):
