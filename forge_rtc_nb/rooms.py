@@ -25,7 +25,7 @@ class RoomLimits:
     participants: int = 64
     """In one room, reconnecting ones included."""
     per_user: int = 16
-    """Participants of one user in all rooms together; beyond it a reconnecting one of the same user gives way."""
+    """Connected participants of one user in all rooms together; with reconnecting ones twice as many."""
     resume_seconds: float = 30.0
     """A participant whose connection broke is kept that long."""
     empty_seconds: float = 60.0
@@ -196,15 +196,12 @@ class Rooms:
         member = room._members.get(entry.participant_id) if room else None
         if room is not None and member is not None:
             return self._resume(room, member, entry, connection)
-        ghost = self._ghost_in_the_way(entry.user)
+        self._check_user(entry.user)
         if room is None:
             room = self._open(room_id, entry.may_create)
         if len(room._members) >= room.max_participants:
             raise RoomFull(f"room {room_id!r} has {room.max_participants} participants, its limit")
-        gone = [] if ghost is None else self._remove(*ghost, "expired")
-        admission = self._seat(room, entry, connection)
-        admission.actions[:0] = gone
-        return admission
+        return self._seat(room, entry, connection)
 
     def receive(self, connection: int, message: Message) -> list[Action]:
         """What a seated connection sent. Errors: `NotInRoom`, `PeerNotFound`, `InvalidMessage`."""
@@ -265,14 +262,15 @@ class Rooms:
             raise RoomNotFound(f"there is no room {room_id!r}, or you may not see it")
         return self.create(room_id)
 
-    def _ghost_in_the_way(self, user: str) -> tuple[Room, _Member] | None:
-        """At the limit of a user: its longest reconnecting participant, which then makes place; or `RoomFull`."""
-        if self._users[user] < self.limits.per_user:
-            return None
-        for room_id, participant_id in self._absent:
-            room = self._rooms[room_id]
-            if room._members[participant_id].participant.user == user:
-                return room, room._members[participant_id]
+    def _check_user(self, user: str) -> None:
+        # Those who are reconnecting keep their seats whoever comes meanwhile: all who share a server's token are one
+        # user. Nor do they keep anybody out, up to as many again: notebooks that crashed are opened anew at once.
+        seats = self._users[user]
+        if seats < self.limits.per_user:
+            return
+        away = sum(self._rooms[room]._members[who].participant.user == user for room, who in self._absent)
+        if seats - away < self.limits.per_user and seats < 2 * self.limits.per_user:
+            return
         raise RoomFull(
             f"{user!r} has {self.limits.per_user} connections, the limit of one user "
             "(c.ForgeRTC.max_connections_per_user); close a tab or leave a room"

@@ -94,8 +94,8 @@ class ForgeRTC(ExtensionApp):
     max_connections_per_user = Int(
         16,
         min=1,
-        help="""Participants of one user in all rooms together. All who share the server's token are one user.
-        Default 16.""",
+        help="""Connected participants of one user in all rooms together; with those that are reconnecting twice as many.
+        All who share the server's token are one user. Default 16.""",
     ).tag(config=True)
 
     max_pending_per_address = Int(

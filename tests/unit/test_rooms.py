@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -302,21 +303,34 @@ def test_limits_of_rooms_participants_and_users() -> None:
     world.join(6, user="ann")
 
 
-def test_at_the_limit_of_a_user_its_reconnecting_participants_give_way() -> None:
+def test_whoever_joins_meanwhile_a_reconnecting_participant_keeps_its_seat() -> None:
     world = World(per_user=2)
     world.join(1, user="ann")
     world.join(2, user="ann")
-    world.join(3, user="bob")
-    world.drop(1)
-    world.drop(3)
-    admission = world.join(4, user="ann")
-    assert [peer.id for peer in admission.others] == ["p2", "p3"]
-    assert world.sent[2][-2:] == [
-        Left(participant_id="p1", reason="expired"),
-        Joined(participant=admission.participant),
-    ]
+    for number in range(10, 40):
+        if number % 2:
+            world.drop(number - 1)
+        elif number == 10:
+            world.drop(1)
+        with contextlib.suppress(RoomFull):
+            world.join(number, room=f"r{number % 3}", user="ann")
+    world.wait(29)
+    assert world.join(99, participant_id="p1", user="ann").resumed
+    assert world.rooms.participants == 4
+
+
+def test_reconnecting_participants_keep_nobody_out_up_to_as_many_again() -> None:
+    world = World(per_user=2)
+    for number in (1, 2, 3, 4):
+        world.join(number, user="ann")
+        world.drop(number)
     with pytest.raises(RoomFull, match="max_connections_per_user"):
         world.join(5, user="ann")
+    world.wait(31)
+    world.join(5, user="ann")
+    world.join(6, user="ann")
+    with pytest.raises(RoomFull, match="max_connections_per_user"):
+        world.join(7, user="ann")
 
 
 def test_a_refused_join_leaves_no_room_behind() -> None:
