@@ -203,6 +203,10 @@ class Rooms:
             raise RoomFull(f"room {room_id!r} has {room.max_participants} participants, its limit")
         return self._seat(room, entry, connection)
 
+    def seated(self, room_id: str, participant_id: str) -> bool:
+        """Whether that participant is in that room, connected or reconnecting."""
+        return room_id in self._rooms and participant_id in self._rooms[room_id]._members
+
     def receive(self, connection: int, message: Message) -> list[Action]:
         """What a seated connection sent. Errors: `NotInRoom`, `PeerNotFound`, `InvalidMessage`."""
         if connection not in self._seats:

@@ -68,12 +68,12 @@ class ForgeRTC(ExtensionApp):
         help="Seconds that a new connection has for its first message, the hello. Default 5.",
     ).tag(config=True)
 
-    burst = Int(100, min=1, help="Messages that one connection may send at once. Default 100.").tag(config=True)
+    burst = Int(100, min=1, help="Messages that one participant may send at once. Default 100.").tag(config=True)
 
     messages_per_second = Float(
         50.0,
         min=0.1,
-        help="Messages a second that one connection may send beyond the burst. Default 50.",
+        help="Messages a second that one participant may send beyond the burst. Default 50.",
     ).tag(config=True)
 
     outbound_bytes = Int(
@@ -95,7 +95,8 @@ class ForgeRTC(ExtensionApp):
         16,
         min=1,
         help="""Connected participants of one user in all rooms together; with those that are reconnecting twice as many.
-        All who share the server's token are one user. Default 16.""",
+        A user may join twice as often at once, then an eighth of it a second. All who share the server's token are one
+        user. Default 16.""",
     ).tag(config=True)
 
     max_pending_per_address = Int(

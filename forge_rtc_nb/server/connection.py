@@ -25,16 +25,14 @@ from ..errors import (
     Unauthorized,
 )
 from .identity import Visitor
-from .limits import Strikes, TokenBucket
+from .limits import Pace, RateLimited
 from .outbox import News, Outbox
 
 if TYPE_CHECKING:
     from .service import WebRTCService
 
-MALFORMED_FRAMES = (20, 10.0)
-"""That many malformed frames within that many seconds close the connection."""
-REFUSED_FRAMES = (100, 10.0)
-"""The same for frames over the rate limit."""
+CLOSE_TRY_AGAIN = 1013
+"""Registered close code (IANA): the server is busy; a client reconnects later."""
 LEAVING_CODES = (1000, 1001, None)
 """A client that closes with one of these has left; None is a close frame without a status (RFC 6455 7.1.5)."""
 
@@ -44,6 +42,7 @@ CLOSE_CODES: list[tuple[type[RTCError], int]] = [
     (RoomNotFound, protocol.CLOSE_ROOM_NOT_FOUND),
     (RoomFull, protocol.CLOSE_FULL),
     (InvalidRoomId, protocol.CLOSE_BAD_HELLO),
+    (RateLimited, CLOSE_TRY_AGAIN),
 ]
 """How a refused hello closes; every other error closes with CLOSE_BAD_HELLO."""
 
@@ -88,9 +87,6 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._seen = self._loop.time()
         self._outbox = Outbox(self._settings.outbound_bytes, self._write)
-        self._bucket = TokenBucket(self._settings.burst, self._settings.messages_per_second, self._seen)
-        self._malformed = Strikes(*MALFORMED_FRAMES)
-        self._refused = Strikes(*REFUSED_FRAMES)
         self._got_close_frame = False
         self._hello_timer = self._loop.call_later(self._settings.hello_seconds, self._no_hello)
         self._ping_timer = self._loop.call_later(self._settings.ping_seconds, self._ping)
@@ -106,10 +102,12 @@ class Connection:
         self._seen = self._loop.time()
         if self.participant_id is None:
             self._first_frame(frame)
-        elif not self._bucket.take(self._seen):
-            self._refuse_rate(frame)
+            return
+        pace = self._service.limiter.pace(self.participant_id, self._seen)
+        if pace.messages.take(self._seen):
+            self._next_frame(frame, pace)
         else:
-            self._next_frame(frame)
+            self._refuse_rate(frame, pace)
 
     def on_pong(self, data: bytes = b"") -> None:
         """The answer to a WebSocket ping."""
@@ -175,11 +173,11 @@ class Connection:
         self.send_error(error.code, str(error), _head(frame).id)
         self.close(code, error.code)
 
-    def _next_frame(self, frame: str | bytes) -> None:
+    def _next_frame(self, frame: str | bytes, pace: Pace) -> None:
         try:
             message = self._decode(frame)
         except RTCError as error:
-            self._answer_malformed(error, frame)
+            self._answer_malformed(error, frame, pace)
             return
         try:
             self._service.receive(self, message)
@@ -194,20 +192,20 @@ class Connection:
             raise InvalidMessage(f"a signaling message may have {limit} bytes, this one has {len(frame.encode())}")
         return protocol.decode_client(frame)
 
-    def _answer_malformed(self, error: RTCError, frame: str | bytes) -> None:
+    def _answer_malformed(self, error: RTCError, frame: str | bytes, pace: Pace) -> None:
         head = _head(frame)
         if isinstance(error, InvalidMessage) and head.type is not None and head.type not in CLIENT_TYPES:
             self.send_error("unknown-type", f"{head.type[:64]!r} is not a message that a client sends", head.id)
             return
         self.send_error(error.code, str(error), head.id)
-        if self._malformed.add(self._seen):
+        if pace.malformed.add(self._seen):
             self.close(protocol.CLOSE_ABUSE, "too many malformed messages")
 
-    def _refuse_rate(self, frame: str | bytes) -> None:
+    def _refuse_rate(self, frame: str | bytes, pace: Pace) -> None:
         limits = self._settings
         text = f"not passed on: more than {limits.burst} messages at once or {limits.messages_per_second:g} a second"
         self.send_error("rate-limited", text, _head(frame).id)
-        if self._refused.add(self._seen):
+        if pace.refused.add(self._seen):
             self.close(protocol.CLOSE_ABUSE, "too many messages")
 
     def _no_hello(self) -> None:

@@ -18,14 +18,13 @@ from .. import protocol
 from ..errors import Forbidden, RoomNotFound, Unauthorized
 from ..protocol import VERSION, Hello, IceRequest, IceServers, Joined, Participant, Ping, Pong, Welcome
 from ..rooms import Action, Admission, Entry, Room, Rooms, Send
-from .connection import BadVersion, Connection, NoCredentials
+from .connection import CLOSE_TRY_AGAIN, BadVersion, Connection, NoCredentials
 from .ice import IceServers as IceSettings
 from .identity import Visitor, visitor_from, visitor_of
+from .limits import Limiter
 from .settings import Settings
 from .tickets import TicketOffice
 
-CLOSE_TRY_AGAIN = 1013
-"""Registered close code (IANA): the server is busy; a client reconnects later."""
 CLOSE_RESTART = 1012
 WELCOME_BYTES = protocol.MAX_MESSAGE * 3 // 4
 """Of participants in one welcome; the others follow as room.joined, so that no message exceeds the limit."""
@@ -38,6 +37,7 @@ class WebRTCService:
         self.settings = settings
         self.tickets = tickets
         self.ice = ice
+        self.limiter = Limiter(settings)
         self._log = log
         self._rooms = Rooms(settings.rooms())
         self._numbers = itertools.count(1)
@@ -123,6 +123,7 @@ class WebRTCService:
             # Who may not create must not learn from the answer whether the room exists.
             missing = RoomNotFound(f"there is no room {connection.room_id!r}, or you may not see it")
             raise Forbidden(f"you may not join room {connection.room_id!r}") if entry.may_create else missing
+        self._check_rate(connection, entry, returns=bool(hello.resume))
         admission = self._rooms.join(connection.room_id, entry, connection.number)
         self._settle(connection)
         connection.seated(admission.participant.id)
@@ -168,6 +169,14 @@ class WebRTCService:
         if hello.ticket:
             return visitor_from(*self.tickets.redeem(hello.ticket, room=room, kind=hello.kind))
         raise NoCredentials("no credentials: log in to Jupyter, or bring a ticket")
+
+    def _check_rate(self, connection: Connection, entry: Entry, *, returns: bool) -> None:
+        # After a restart of the server everybody comes back at once. Later on a resume token that opens no seat is a
+        # join like any other: who collected many of them would be a new participant with each.
+        who = entry.participant_id
+        seated = self._rooms.seated(connection.room_id, who)
+        back = seated or (returns and not self.tickets.knows(who))
+        self.limiter.hello(who, entry.user, asyncio.get_running_loop().time(), back=back)
 
     def _welcome(self, connection: Connection, admission: Admission, visitor: Visitor) -> None:
         participant = admission.participant

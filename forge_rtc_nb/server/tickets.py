@@ -117,6 +117,10 @@ class TicketOffice:
         self._newest[participant.id] = (_hash(token), now + self._resume_seconds)
         return token
 
+    def knows(self, participant_id: str) -> bool:
+        """Whether this process has given that participant a resume token."""
+        return participant_id in self._newest
+
     def check_resume(self, token: str, *, room: str, kind: Kind) -> Claims:
         """The claims of a participant's newest resume token; or `Unauthorized`.
 

@@ -18,7 +18,7 @@ SHORT_CLOCKS = (
     "--ForgeRTC.dead_seconds=3",
     "--ForgeRTC.resume_seconds=2",
     "--ForgeRTC.empty_room_seconds=1",
-    "--ForgeRTC.max_connections_per_user=200",
+    "--ForgeRTC.max_connections_per_user=2000",
     "--ForgeRTC.max_pending_per_address=8",
     "--ForgeRTC.stun_servers=stun:${FORGE_TEST_HOST}:3478",
 )
