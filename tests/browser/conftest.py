@@ -32,17 +32,18 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="session")
-def launch(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Browser]:
-    """Start a Chromium whose fake camera shows the colour bars."""
+def camera_flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Arguments of a quiet Chromium whose fake camera shows the colour bars."""
     video = tmp_path_factory.mktemp("camera") / "bars.y4m"
     write_bars(video)
+    extra = os.environ.get("FORGE_RTC_TEST_CHROMIUM", "").split()
+    return [*QUIET, f"--use-file-for-fake-video-capture={video}", *extra]
 
-    def start(*flags: str) -> Browser:
-        extra = os.environ.get("FORGE_RTC_TEST_CHROMIUM", "").split()
-        arguments = [*QUIET, f"--use-file-for-fake-video-capture={video}", *extra, *flags]
-        return playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
 
-    return start
+@pytest.fixture(scope="session")
+def launch(playwright: Playwright, camera_flags: list[str]) -> Callable[..., Browser]:
+    """Start a Chromium with that camera, and with further flags."""
+    return lambda *flags: playwright.chromium.launch(executable_path=chromium_path(), args=[*camera_flags, *flags])
 
 
 @pytest.fixture(scope="session")
