@@ -93,7 +93,7 @@ test: install system tests/hub/node_modules/.stamp
 	@echo "make test: passed"
 
 soak: install system
-	$(BIN)/python -m pytest -m soak
+	$(BIN)/python -m pytest -m soak -s
 
 bench: install system
 	$(BIN)/python -m tests.bench
