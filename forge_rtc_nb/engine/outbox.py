@@ -29,11 +29,14 @@ class Outbox:
         self._queues: dict[str, deque[tuple[str, str]]] = {}
         """Receiver, "" for the server -> (type, text) of each message."""
         self._filled = asyncio.Event()
+        self._limits: tuple[int, float] | None = None
         self.limit(100, 50.0, protocol.MAX_MESSAGE)
 
     def limit(self, burst: int, rate: float, message_bytes: int) -> None:
         """The server's limits, as its welcome tells them; forgets what was meant for the connection before."""
-        self._pace = Pace(max(1.0, SHARE * burst), SHARE * rate)
+        if self._limits != (burst, rate):  # the server counts on, whatever connection this is
+            self._limits = (burst, rate)
+            self._pace = Pace(max(1.0, SHARE * burst), SHARE * rate)
         self._message_bytes = message_bytes
         self._queues.clear()
         self._filled.clear()

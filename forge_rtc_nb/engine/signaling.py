@@ -188,11 +188,12 @@ class SignalingClient:
             answer = protocol.decode_server(await asyncio.wait_for(socket.recv(), 10))
         except ConnectionClosed as error:
             code = error.rcvd.code if error.rcvd else None
-            raise Refused(_code_name(code), _closed_words(code, error.rcvd.reason if error.rcvd else "")) from None
+            words = _closed_words(code, error.rcvd.reason if error.rcvd else "")
+            raise Refused(_code_name(code), words, final=code in protocol.FINAL_CLOSE_CODES) from None
         except (InvalidMessage, TimeoutError) as error:
             raise SignalingError(f"the server does not answer as a forge_rtc_nb server would: {error}") from None
         if isinstance(answer, protocol.Error):
-            raise Refused(answer.code, answer.message)
+            raise Refused(answer.code, answer.message, final=answer.code != "rate-limited")
         if not isinstance(answer, Welcome):
             raise SignalingError(f"the server greeted with {type(answer).__name__}")
         return answer

@@ -77,3 +77,19 @@ async def test_a_new_connection_begins_with_nothing() -> None:
     outbox.limit(10, 100.0, MAX_MESSAGE)
     outbox.put(Subscribe(to="eve", stream="new"))
     assert json.loads(await outbox.get())["stream"] == "new"
+
+
+async def test_coming_back_to_the_same_server_is_no_new_burst() -> None:
+    outbox = Outbox()
+    outbox.limit(10, 0.1, MAX_MESSAGE)
+    for number in range(7):
+        outbox.put(Subscribe(to=f"p{number}", stream="s"))
+    await taken(outbox, 7)
+    outbox.limit(10, 0.1, MAX_MESSAGE)
+    assert outbox._pace.delay() == 0.0
+    outbox.put(Subscribe(to="p", stream="s"))
+    await taken(outbox, 1)
+    outbox.limit(10, 0.1, MAX_MESSAGE)
+    assert outbox._pace.delay() > 1.0
+    outbox.limit(20, 0.1, MAX_MESSAGE)
+    assert outbox._pace.delay() == 0.0
