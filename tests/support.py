@@ -102,6 +102,8 @@ class JupyterProcess:
         self._page_host = page_host
         self.app = app
         self.port = port or free_port()
+        self.page_port: int | None = None
+        """The port that pages go by, where something lies between them and the server."""
         self.token = secrets.token_hex(24) if token is None else token
         self._arguments = arguments
         self._environ = environ or {}
@@ -115,8 +117,8 @@ class JupyterProcess:
 
     @property
     def page_url(self) -> str:
-        """Base URL for browsers, where they go by another name of this machine."""
-        return f"http://{self._page_host}:{self.port}/"
+        """Base URL for browsers, where they go by another name of this machine, or by another port."""
+        return f"http://{self._page_host}:{self.page_port or self.port}/"
 
     @property
     def pid(self) -> int:

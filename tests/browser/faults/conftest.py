@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from tests.browser.lab import NotebookPage
-from tests.support import wait_for
+from tests.support import JupyterProcess, wait_for
 
 
 class Live:
@@ -49,13 +49,18 @@ GoLive = Callable[..., Live]
 
 @pytest.fixture
 def go_live(
-    context: BrowserContext, open_notebook: Callable[..., NotebookPage], room_id: str, pytestconfig: pytest.Config
+    context: BrowserContext,
+    jupyter: JupyterProcess,
+    open_notebook: Callable[..., NotebookPage],
+    room_id: str,
+    pytestconfig: pytest.Config,
 ) -> GoLive:
-    """Opens the notebook, in another context or with further arguments of ``rtc.join`` where they are given."""
+    """Opens the notebook, in another context, on another server, or with its room on the server ``host``."""
 
-    def go(context: BrowserContext = context, **options: str) -> Live:
-        more = "".join(f", {name}={value!r}" for name, value in options.items())
-        notebook = open_notebook(context, ["import forge_rtc_nb as rtc", f"room = rtc.join({room_id!r}{more})\nroom"])
+    def go(context: BrowserContext = context, server: JupyterProcess = jupyter, host: str | None = None) -> Live:
+        where = "" if host is None else f", server={host!r}"
+        cells = ["import forge_rtc_nb as rtc", f"room = rtc.join({room_id!r}{where})\nroom"]
+        notebook = open_notebook(context, cells, server)
         notebook.run_all()
         live = Live(notebook, notebook.room_joined())
         notebook.switch_camera_on()

@@ -32,7 +32,7 @@ def people(server: JupyterProcess, room_id: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("away", [0, pytest.param(60, marks=pytest.mark.soak)])
 def test_media_flows_on_and_everybody_is_back_at_once(go_live: GoLive, host: JupyterProcess, room_id: str, away: float) -> None:
-    live = go_live(server=f"{host.url}?token={host.token}")
+    live = go_live(host=f"{host.url}?token={host.token}")
     before = people(host, room_id)
     assert len(before) == 2
     gone = time.time()

@@ -14,7 +14,7 @@ from tests.support import JupyterProcess
 
 LIGHT_EVERY = 0.05
 READER_EVERY = 3.0
-VANISHES = 10
+VANISHES = 50
 """One in so many of the bare ones ends without a word."""
 
 
