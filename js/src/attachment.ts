@@ -1,11 +1,12 @@
 /** Ties one view to its kernel (the model) and to the tab's session in the room; runs in the browser tab. */
 
+import type { Failure } from "./failure";
 import type { KernelLink, Traits } from "./kernel_link";
 import type { Hold } from "./lifetime";
 import { openSession } from "./registry";
 import { KernelServer, PageServer, readPageConfig } from "./server";
 import type { Session, SessionStatus } from "./session";
-import type { Access, Failure } from "./signaling";
+import type { Access } from "./signaling";
 import { TicketOffer } from "./ticket_offer";
 
 /** What the view says about the room: `data-state`, and words. */

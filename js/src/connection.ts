@@ -45,7 +45,7 @@ export class Connection {
     this.epoch = epoch;
     this.#track = track;
     this.#on = events;
-    this.#timeout = setTimeout(() => this.#die("no connection came about"), OPEN_WITHIN);
+    this.#timeout = setTimeout(() => this.fail("no connection came about"), OPEN_WITHIN);
     this.#steps = iceServers.then((servers) => this.#open(servers));
   }
 
@@ -58,7 +58,7 @@ export class Connection {
   do(step: Step): void {
     this.#steps = this.#steps
       .then(() => (this.#closed || !this.#pc ? undefined : this.#run(step, this.#pc)))
-      .catch((error: unknown) => this.#die(`${step.do}: ${String(error)}`));
+      .catch((error: unknown) => this.fail(`${step.do}: ${String(error)}`));
   }
 
   close(): void {
@@ -70,6 +70,13 @@ export class Connection {
     if (!pc) return;
     pc.onicecandidate = null;
     pc.close();
+  }
+
+  /** It is of no more use: close it, and say so. */
+  fail(why: string): void {
+    if (this.#closed) return;
+    this.close();
+    this.#on.dead(why);
   }
 
   #open(servers: RTCIceServer[]): void {
@@ -85,17 +92,11 @@ export class Connection {
   #openControl(channel: RTCDataChannel): void {
     channel.onopen = () => {
       clearTimeout(this.#timeout);
-      this.#heartbeat = new Heartbeat(channel, () => this.#die("the other side stopped answering"));
+      this.#heartbeat = new Heartbeat(channel, () => this.fail("the other side stopped answering"));
       this.#on.open();
     };
     channel.onmessage = (event: MessageEvent<unknown>) => this.#heartbeat?.receive(event.data);
-    channel.onclose = () => this.#die("the other side closed the connection");
-  }
-
-  #die(why: string): void {
-    if (this.#closed) return;
-    this.close();
-    this.#on.dead(why);
+    channel.onclose = () => this.fail("the other side closed the connection");
   }
 
   #run(step: Step, pc: RTCPeerConnection): Promise<void> | void {

@@ -6,6 +6,7 @@
  * one sendonly transceiver.
  */
 
+import { type Link, MAX_FOUND, newLink } from "./link";
 import type { Candidate, Kind, MediaKind, Message, RoutedMessage, Stream } from "./protocol";
 
 export type PairMessage = Message<
@@ -31,6 +32,8 @@ export type Input =
   | { is: "dead"; epoch: number }
   /** The wait of `retry` is over. */
   | { is: "retry" }
+  /** Our newest answer did not reach the other. */
+  | { is: "unanswered" }
   /** Signaling came back, and may have lost what was under way. */
   | { is: "resync" };
 
@@ -45,24 +48,6 @@ export type Action =
   | { do: "add-candidate"; candidate: Candidate }
   | { do: "send"; message: RoutedMessage }
   | { do: "retry"; attempt: number };
-
-interface Slot {
-  kind: MediaKind;
-  stream: Stream | null;
-}
-
-interface Link {
-  readonly epoch: number;
-  /** Where the offer/answer exchange stands; "settling" while the answer is being applied. */
-  phase: "stable" | "offering" | "offered" | "answering" | "settling";
-  /** True once an offer was answered: from then on the epoch is common knowledge. */
-  agreed: boolean;
-  needsOffer: boolean;
-  /** Candidates are held until the description that they belong to is sent, so that they never arrive before it. */
-  held: Candidate[] | null;
-  pending: Message<"webrtc.offer"> | null;
-  readonly slots: Slot[];
-}
 
 export class Negotiation {
   readonly #other: string;
@@ -125,6 +110,10 @@ export class Negotiation {
         break;
       case "retry":
         this.#waiting = false;
+        if (!this.#link && this.#subscribed.size === 0 && this.#wanted.size > 0) this.#askAnew(this.#floor);
+        break;
+      case "unanswered":
+        if (this.#link?.answer) this.#link.unanswered = true;
         break;
       case "resync":
         this.#resync();
@@ -140,10 +129,7 @@ export class Negotiation {
         this.#offered(link, input.sdp, input.mids);
         break;
       case "answered":
-        link.phase = "stable";
-        link.agreed = true;
-        this.#send({ type: "webrtc.answer", epoch: link.epoch, sdp: { type: "answer", sdp: input.sdp } });
-        this.#release(link);
+        this.#answered(link, input.sdp);
         break;
       case "settled":
         // An offer of the other may have come meanwhile; then the phase is "answering" already.
@@ -151,10 +137,11 @@ export class Negotiation {
         break;
       case "candidate":
         if (link.held) link.held.push(input.candidate);
-        else this.#sendCandidate(link, input.candidate);
+        else this.#found(link, input.candidate);
         break;
       case "open":
         this.#attempt = 0;
+        link.found = null;
         break;
       case "dead":
         this.#died(link);
@@ -218,8 +205,28 @@ export class Negotiation {
   }
 
   #answer(link: Link, message: Message<"webrtc.offer">): void {
+    link.answer = null;
+    link.unanswered = false;
+    if (link.phase === "answering") {
+      link.next = message; // one at a time, and of those that wait the newest
+      return;
+    }
     link.phase = "answering";
     this.#actions.push({ do: "accept-offer", sdp: message.sdp.sdp, streams: message.streams ?? [] });
+  }
+
+  #answered(link: Link, sdp: string): void {
+    const { next } = link;
+    link.phase = "stable";
+    link.agreed = true;
+    link.next = null;
+    if (next) {
+      this.#answer(link, next); // who offered anew does not wait for this answer any more
+      return;
+    }
+    link.answer = { type: "webrtc.answer", epoch: link.epoch, sdp: { type: "answer", sdp } };
+    this.#send(link.answer);
+    this.#release(link);
   }
 
   #offered(link: Link, sdp: string, mids: ReadonlyMap<number, string>): void {
@@ -250,15 +257,7 @@ export class Negotiation {
   }
 
   #create(epoch: number): Link {
-    const link: Link = {
-      epoch,
-      phase: "stable",
-      agreed: false,
-      needsOffer: false,
-      held: [],
-      pending: null,
-      slots: [],
-    };
+    const link = newLink(epoch);
     this.#link = link;
     this.#waiting = false;
     this.#highest = Math.max(this.#highest, epoch);
@@ -304,9 +303,15 @@ export class Negotiation {
       this.#waiting = true;
       this.#actions.push({ do: "retry", attempt: this.#attempt++ });
     } else if (this.#wanted.size > 0) {
-      // The other sends to us, so it is the one to offer; it may not have noticed yet.
-      this.#send({ type: "webrtc.negotiate", epoch: link.epoch, restart: true });
+      // The other sends to us, so it is the one to offer; it may not have noticed yet. What dies before it opens would
+      // die again at once: then we wait before we ask.
+      if (this.#attempt++ === 0) this.#askAnew(link.epoch);
+      else this.#actions.push({ do: "retry", attempt: this.#attempt - 2 });
     }
+  }
+
+  #askAnew(epoch: number): void {
+    this.#send({ type: "webrtc.negotiate", epoch, restart: true });
   }
 
   #close(link: Link): void {
@@ -317,13 +322,24 @@ export class Negotiation {
 
   #resync(): void {
     for (const stream of this.#wanted) this.#send({ type: "stream.subscribe", stream });
-    if (this.#link?.phase === "offered" && this.#link.pending) this.#send(this.#link.pending);
+    const link = this.#link;
+    if (!link) return;
+    if (link.phase === "offered" && link.pending) this.#send(link.pending);
+    // Only an answer that is known to be lost: a second one might be taken for that to the next offer.
+    if (link.unanswered && link.answer) this.#send(link.answer);
+    link.unanswered = false;
+    for (const candidate of link.found ?? []) this.#sendCandidate(link, candidate);
   }
 
   #release(link: Link): void {
     const held = link.held ?? [];
     link.held = null;
-    for (const candidate of held) this.#sendCandidate(link, candidate);
+    for (const candidate of held) this.#found(link, candidate);
+  }
+
+  #found(link: Link, candidate: Candidate): void {
+    if (link.found && link.found.length < MAX_FOUND) link.found.push(candidate);
+    this.#sendCandidate(link, candidate);
   }
 
   #sendCandidate(link: Link, candidate: Candidate): void {

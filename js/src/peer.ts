@@ -2,8 +2,10 @@
 
 import { backoff } from "./backoff";
 import { Connection } from "./connection";
+import { Inbox } from "./inbox";
 import { type Action, type Input, Negotiation, type PairMessage } from "./negotiation";
 import type { IceServer, Kind, RoutedMessage, Stream } from "./protocol";
+import { Repeats } from "./repeats";
 
 const RETRY_FIRST = 500;
 const RETRY_MOST = 8_000;
@@ -12,7 +14,8 @@ export interface PeerOptions {
   me: string;
   id: string;
   kind: Kind;
-  send(message: RoutedMessage): void;
+  /** False for what the server would refuse. */
+  send(message: RoutedMessage): boolean;
   iceServers(): Promise<IceServer[]>;
   /** The live track of one of our streams. */
   track(stream: string): MediaStreamTrack | null;
@@ -27,10 +30,15 @@ export type PeerState = "idle" | "connecting" | "connected" | "reconnecting";
 export class Peer {
   readonly #options: PeerOptions;
   readonly #negotiation: Negotiation;
+  readonly #inbox = new Inbox((message) => this.#input({ is: "message", message }));
+  readonly #repeats = new Repeats(() => this.resync());
   #connection: Connection | null = null;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #state: PeerState = "idle";
   #closed = false;
+  #sent = 0;
+  /** The id of our newest answer. */
+  #answer = "";
 
   constructor(options: PeerOptions) {
     this.#options = options;
@@ -75,7 +83,14 @@ export class Peer {
   }
 
   receive(message: PairMessage): void {
-    this.#input({ is: "message", message });
+    if (!this.#closed) this.#inbox.put(message);
+  }
+
+  /** A message of ours did not reach the other, who may be there again soon. */
+  refused(id: string): void {
+    if (this.#closed) return;
+    if (id === this.#answer) this.#input({ is: "unanswered" });
+    this.#repeats.refused();
   }
 
   /** Signaling came back and may have lost messages. */
@@ -86,6 +101,8 @@ export class Peer {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
+    this.#inbox.close();
+    this.#repeats.stop();
     this.#connection?.close();
     this.#connection = null;
   }
@@ -106,18 +123,31 @@ export class Peer {
         this.#setState("idle");
         break;
       case "send":
-        this.#options.send(action.message);
+        this.#send(action.message);
         break;
       case "retry":
         this.#setState("reconnecting");
-        this.#retry = setTimeout(
-          () => this.#input({ is: "retry" }),
-          backoff(action.attempt, RETRY_FIRST, RETRY_MOST),
-        );
+        clearTimeout(this.#retry);
+        this.#retry = setTimeout(() => this.#tryAgain(), backoff(action.attempt, RETRY_FIRST, RETRY_MOST));
         break;
       default:
         this.#connection?.do(action);
     }
+  }
+
+  #send(message: RoutedMessage): void {
+    const id = `${this.#options.id}/${++this.#sent}`;
+    if (message.type === "webrtc.answer") this.#answer = id;
+    const sent = this.#options.send({ ...message, id });
+    if (sent || (message.type !== "webrtc.offer" && message.type !== "webrtc.answer")) return;
+    // A turn later, as the negotiation has more to say about this input.
+    const connection = this.#connection;
+    queueMicrotask(() => connection?.fail("the server would refuse its description"));
+  }
+
+  #tryAgain(): void {
+    this.#input({ is: "retry" });
+    if (!this.#connection) this.#setState("idle"); // the other is to offer, or nobody wants anything any more
   }
 
   #create(epoch: number): void {
@@ -146,4 +176,9 @@ export class Peer {
     this.#state = state;
     this.#options.changed();
   }
+}
+
+/** Whom the message of this id was for. */
+export function receiverOf(id: string): string {
+  return id.slice(0, id.indexOf("/"));
 }

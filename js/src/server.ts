@@ -3,7 +3,8 @@
  * Credentials go in headers, cookies and message bodies only: never in a URL, a synced trait, or storage.
  */
 
-import type { Access, Failure } from "./signaling";
+import type { Failure } from "./failure";
+import type { Access } from "./signaling";
 
 /** What Jupyter writes into the page (JupyterLab, Notebook 7, JupyterHub). */
 export interface PageConfig {

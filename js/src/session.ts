@@ -1,12 +1,13 @@
 /** This tab's one session in a room: signaling, people, connections, devices; runs in the browser tab. */
 
 import { AudioSink } from "./audio";
+import type { Failure } from "./failure";
 import { Lifetime } from "./lifetime";
 import { LocalMedia, type Problem } from "./media";
-import { Peer, type PeerState } from "./peer";
+import { Peer, type PeerState, receiverOf } from "./peer";
 import type { Message, Participant, RoutedMessage, ServerMessage, Stream } from "./protocol";
 import { RESTART_GRACE, RESUME_GRACE, Roster } from "./roster";
-import { type Access, type Failure, Signaling, type SignalingState } from "./signaling";
+import { type Access, Signaling, type SignalingState } from "./signaling";
 
 export type SessionStatus = "connecting" | "joined" | "reconnecting" | "left" | "error";
 
@@ -146,6 +147,7 @@ export class Session extends EventTarget {
       state: (state, failure) => this.#signalingChanged(state, failure),
       welcome: (message) => this.#welcomed(message),
       message: (message) => this.#receive(message),
+      refused: (id) => this.#peers.get(receiverOf(id))?.refused(id),
     });
   }
 
@@ -330,6 +332,7 @@ export class Session extends EventTarget {
   #gone(id: string): void {
     this.#peers.get(id)?.close();
     this.#peers.delete(id);
+    this.#signaling.forget(id);
     this.#ear.delete(id);
     for (const arrived of this.#arrived.keys())
       if (arrived.startsWith(`${id}/`)) this.#arrived.delete(arrived);

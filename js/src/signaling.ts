@@ -6,6 +6,9 @@
  */
 
 import { backoff } from "./backoff";
+import { CLOSE_WORDS, type Failure, isFailure } from "./failure";
+import { Outbox } from "./outbox";
+import { Pace } from "./pace";
 import {
   type ClientMessage,
   Close,
@@ -19,6 +22,7 @@ import {
   VERSION,
 } from "./protocol";
 import { DecodeError } from "./schema";
+import { Unread } from "./unread";
 
 /** A client that closes with 1000 or 1001 has left; any other code keeps its place for a resume. */
 const CLOSE_LEAVE = 1000;
@@ -27,8 +31,10 @@ const PING_EVERY = 10_000;
 const DEAD_AFTER = 30_000;
 const WELCOME_WITHIN = 10_000;
 const ICE_WITHIN = 3_000;
-/** Messages kept while the socket is away; more than that is a sign that the conversation is stale. */
-const MAX_OUTBOX = 512;
+/** Of the server's limits: its clock and ours do not agree on when a second begins. */
+const SHARE = 0.8;
+/** What an `error` of these codes is about may be said again later. */
+const NOT_PASSED_ON: ReadonlySet<string> = new Set(["slow-reader", "rate-limited"]);
 
 export type SignalingState = "connecting" | "joined" | "reconnecting" | "closed";
 
@@ -47,26 +53,9 @@ export interface SignalingHandlers {
   state(state: SignalingState, failure?: Failure): void;
   welcome(message: Message<"room.welcome">): void;
   message(message: ServerMessage): void;
+  /** The message of this id did not reach its receiver, who may be there again soon. */
+  refused(id: string): void;
 }
-
-/** Why signaling ended or does not come about; `code` is that of an `error` message or of the close. */
-export interface Failure {
-  code: string;
-  message: string;
-  /** What to do about it, where that depends on more than the code. */
-  advice?: string;
-}
-
-const CLOSE_WORDS: ReadonlyMap<number, Failure> = new Map([
-  [Close.replaced, { code: "replaced", message: "Another connection took this tab's place in the room." }],
-  [Close.roomDeleted, { code: "room-deleted", message: "The room was closed." }],
-  [Close.badHello, { code: "bad-version", message: "This page and the server do not fit together." }],
-  [Close.unauthorized, { code: "unauthorized", message: "The server did not accept this page's login." }],
-  [Close.forbidden, { code: "forbidden", message: "You may not join this room." }],
-  [Close.roomNotFound, { code: "room-not-found", message: "There is no such room." }],
-  [Close.abuse, { code: "abuse", message: "The server closed the connection: too many bad messages." }],
-  [Close.full, { code: "room-full", message: "The room is full." }],
-]);
 
 export class Signaling {
   readonly #room: string;
@@ -82,9 +71,13 @@ export class Signaling {
   #lastError: Failure | null = null;
   #attempts = 0;
   #heard = 0;
-  #outbox: ClientMessage[] = [];
-  #pace = new Pace(100, 50);
+  readonly #outbox = new Outbox();
+  readonly #pace = new Pace(SHARE * 100, SHARE * 50);
+  #unread = new Unread(SHARE * 100);
+  /** True while a timer waits for the pace. */
+  #paused = false;
   #timers = new Set<ReturnType<typeof setTimeout>>();
+  /** Asked for a moment ago: several connections share an answer, as others may bring about any number of them. */
   #ice: { promise: Promise<IceServer[]>; resolve: (servers: IceServer[]) => void } | null = null;
 
   constructor(room: string, access: Access, handlers: SignalingHandlers) {
@@ -114,22 +107,41 @@ export class Signaling {
     if (this.#state === "reconnecting" && !this.#socket) this.#retry(0);
   }
 
-  /** Queue a message; it is sent in order, paced by the server's limits, and kept while reconnecting. */
-  send(message: ClientMessage): void {
-    if (this.#state === "closed") return;
-    if (this.#outbox.length >= MAX_OUTBOX) this.#outbox = [];
-    this.#outbox.push(message);
+  /** Queue a message; to each receiver in order, paced by the server's limits, and kept while reconnecting.
+   *
+   * Returns false for one that the server would refuse: it is dropped, as too many of them close the connection.
+   */
+  send(message: ClientMessage): boolean {
+    if (this.#state === "closed") return true;
+    try {
+      const stale = this.#outbox.put(message);
+      // A turn later: the sender may be in the middle of something.
+      for (const { id } of stale) if (id !== undefined) queueMicrotask(() => this.#on.refused(id));
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      console.warn(`forge_rtc_nb: did not send a ${message.type}: ${error.message}`);
+      return false;
+    }
     this.#flush();
+    return true;
+  }
+
+  /** Say nothing more to somebody who is gone. */
+  forget(receiver: string): void {
+    this.#outbox.forget(receiver);
   }
 
   /** The ICE servers to use for the next connection; empty where the server names none or does not answer. */
   iceServers(): Promise<IceServer[]> {
     if (this.#ice) return this.#ice.promise;
-    const { promise, resolve } = withResolver<IceServer[]>();
-    this.#ice = { promise, resolve };
+    const asked = withResolver<IceServer[]>();
+    this.#ice = asked;
     this.send({ type: "ice.request" });
-    this.#after(ICE_WITHIN, () => this.#answerIce([]));
-    return promise;
+    this.#after(ICE_WITHIN, () => {
+      asked.resolve([]);
+      if (this.#ice === asked) this.#ice = null;
+    });
+    return asked.promise;
   }
 
   async #connect(): Promise<void> {
@@ -199,24 +211,35 @@ export class Signaling {
         this.#write({ type: "pong", ...(message.id === undefined ? {} : { id: message.id }) });
         break;
       case "pong":
+        if (this.#unread.read()) this.#outbox.put({ type: "ping" });
+        this.#flush();
         break;
       case "ice.servers":
-        this.#answerIce(message.servers);
+        this.#ice?.resolve(message.servers);
         break;
       case "error":
-        this.#lastError = { code: message.code, message: message.message };
-        this.#on.message(message);
+        this.#refused(message);
         break;
       default:
         this.#on.message(message);
     }
   }
 
+  #refused({ code, message, reply_to }: Message<"error">): void {
+    // In the room an error is about one message, and no reason for a close that comes later.
+    if (this.#state !== "joined") this.#lastError = { code, message };
+    this.#on.message({ type: "error", code, message });
+    if (NOT_PASSED_ON.has(code) && reply_to !== undefined) this.#on.refused(reply_to);
+  }
+
   #welcomed(message: Message<"room.welcome">): void {
     this.#resume = message.resume;
     this.#attempts = 0;
     this.#lastError = null;
-    this.#pace = new Pace(message.limits.burst, message.limits.messages_per_second);
+    const { burst, messages_per_second, message_bytes } = message.limits;
+    this.#pace.change(SHARE * burst, SHARE * messages_per_second); // the server counts on, whatever connection this is
+    this.#unread = new Unread(SHARE * burst);
+    this.#outbox.limit(message_bytes);
     this.#keepAlive();
     this.#setState("joined");
     this.#on.welcome(message);
@@ -290,14 +313,9 @@ export class Signaling {
     const socket = this.#socket;
     this.#socket = null;
     this.#clearTimers();
-    this.#answerIce([]);
-    if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
-  }
-
-  #answerIce(servers: IceServer[]): void {
-    const waiting = this.#ice;
+    this.#ice?.resolve([]);
     this.#ice = null;
-    waiting?.resolve(servers);
+    if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
   }
 
   #setState(state: SignalingState, failure?: Failure): void {
@@ -306,15 +324,24 @@ export class Signaling {
   }
 
   #flush(): void {
-    while (this.#state === "joined" && this.#outbox.length > 0) {
+    while (this.#state === "joined" && !this.#paused && !this.#unread.full && !this.#outbox.empty) {
       const wait = this.#pace.take();
       if (wait > 0) {
-        this.#after(wait, () => this.#flush());
+        this.#pause(wait);
         return;
       }
-      const message = this.#outbox.shift();
+      const message = this.#outbox.take();
       if (message) this.#write(message);
+      if (this.#unread.sent()) this.#outbox.put({ type: "ping" });
     }
+  }
+
+  #pause(wait: number): void {
+    this.#paused = true;
+    this.#after(wait, () => {
+      this.#paused = false;
+      this.#flush();
+    });
   }
 
   #write(message: ClientMessage): void {
@@ -332,35 +359,8 @@ export class Signaling {
   #clearTimers(): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
+    this.#paused = false;
   }
-}
-
-/** A token bucket a little below the server's, so that a burst of candidates is spread rather than refused. */
-class Pace {
-  readonly #burst: number;
-  readonly #rate: number;
-  #tokens: number;
-  #at = Date.now();
-
-  constructor(burst: number, rate: number) {
-    this.#burst = Math.max(1, burst * 0.8);
-    this.#rate = Math.max(0.1, rate * 0.8);
-    this.#tokens = this.#burst;
-  }
-
-  /** Take one; returns the milliseconds to wait where there is none. */
-  take(): number {
-    const now = Date.now();
-    this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#at) / 1000) * this.#rate);
-    this.#at = now;
-    if (this.#tokens < 1) return Math.ceil(((1 - this.#tokens) / this.#rate) * 1000);
-    this.#tokens -= 1;
-    return 0;
-  }
-}
-
-function isFailure(value: unknown): value is Failure {
-  return typeof value === "object" && value !== null && "code" in value && "message" in value;
 }
 
 function withResolver<T>(): { promise: Promise<T>; resolve: (value: T) => void } {

@@ -1,9 +1,9 @@
 /** The whole widget: puts header, stage, people, toolbar and messages together and keeps them up to date. */
 
 import type { RoomState } from "../attachment";
+import type { Failure } from "../failure";
 import type { Participant, Stream } from "../protocol";
 import type { Session } from "../session";
-import type { Failure } from "../signaling";
 import { ErrorBanner } from "./banner";
 import { arrange, button, element, setAttribute, setText } from "./dom";
 import { icon } from "./icons";

@@ -1,9 +1,9 @@
 /** What the widget says; pure. */
 
 import type { RoomState } from "../attachment";
+import type { Failure } from "../failure";
 import type { Problem } from "../media";
 import type { Participant } from "../protocol";
-import type { Failure } from "../signaling";
 
 const STATUS: Record<RoomState["of"], Record<RoomState["name"], string>> = {
   tab: {

@@ -48,6 +48,7 @@ export class Pair {
         sent.push(message);
         // A turn later, as on a network.
         setTimeout(() => this.connected && !this.#closed && deliver(message, partner()));
+        return true;
       },
       iceServers: async () => [],
       track: (stream) => streams.get(stream)?.track ?? null,

@@ -135,6 +135,19 @@ describe("glare", () => {
     expect(polite.take()).toEqual([]);
   });
 
+  test("of offers that come while one is answered the newest is taken, and it alone is answered", () => {
+    const a = new Side("a", "b");
+    for (let i = 1; i <= 50; i++) {
+      const sdp = { type: "offer" as const, sdp: `v=0 ${i}` };
+      a.input({ is: "message", message: { type: "webrtc.offer", from: "b", epoch: 2000, sdp } });
+    }
+    a.input(subscribe(camera));
+    a.settle();
+    const taken = a.log.flatMap((action) => (action.do === "accept-offer" ? [action.sdp] : []));
+    expect(taken).toEqual(["v=0 1", "v=0 50"]);
+    expect(types(a.take())).toEqual(["webrtc.answer", "webrtc.offer"]);
+  });
+
   test("an offer that comes while the answer to ours is applied is answered afterwards", () => {
     const [a, b] = [new Side("a", "b"), new Side("b", "a")];
     a.input(subscribe(camera));
@@ -209,6 +222,24 @@ describe("epochs", () => {
     expect([a.epoch, b.epoch]).toEqual([1001, 1001]);
   });
 
+  test("where it dies before it opens, it asks again after a wait that grows", () => {
+    const b = new Side("b", "a");
+    b.input({ is: "wanted", stream: camera.id });
+    for (let epoch = 1; epoch <= 3; epoch++) {
+      b.input(offer(epoch));
+      b.take();
+      b.input({ is: "dead", epoch });
+    }
+    expect(b.take()).toEqual([]);
+    expect(b.log.filter((action) => action.do === "retry").map(({ attempt }) => attempt)).toEqual([0, 1]);
+    b.input({ is: "retry" });
+    expect(b.take()).toMatchObject([{ type: "webrtc.negotiate", epoch: 3, restart: true }]);
+    b.input({ is: "unwanted", stream: camera.id });
+    b.take();
+    b.input({ is: "retry" });
+    expect(b.take()).toEqual([]);
+  });
+
   test("a request about an older connection does not disturb the new one", () => {
     const [a] = connected();
     a.input({ is: "message", message: { type: "webrtc.negotiate", from: "b", epoch: 999, restart: true } });
@@ -247,6 +278,37 @@ describe("when signaling may have lost messages", () => {
     const before = a.take();
     a.input({ is: "resync" });
     expect(a.take()).toEqual(before);
+  });
+
+  test("so are candidates, until the connection is open", () => {
+    const a = new Side("a", "b");
+    const candidate = { candidate: "" };
+    a.input(subscribe(camera));
+    a.input({ is: "candidate", epoch: 1000, candidate });
+    a.settle();
+    a.input({ is: "candidate", epoch: 1000, candidate });
+    const before = a.take();
+    expect(types(before)).toEqual(["webrtc.offer", "webrtc.ice_candidate", "webrtc.ice_candidate"]);
+    a.input({ is: "resync" });
+    expect(a.take()).toEqual(before);
+    a.input({ is: "open", epoch: 1000 });
+    a.input({ is: "resync" });
+    expect(types(a.take())).toEqual(["webrtc.offer"]);
+  });
+
+  test("an answer is sent again once, if it is known to be lost", () => {
+    const [a, b] = [new Side("a", "b"), new Side("b", "a")];
+    a.input(subscribe(camera));
+    a.settle();
+    deliver(a.take(), b);
+    const lost = b.take();
+    b.input({ is: "resync" });
+    expect(b.take()).toEqual([]);
+    b.input({ is: "unanswered" });
+    b.input({ is: "resync" });
+    expect(b.take()).toEqual(lost);
+    b.input({ is: "resync" });
+    expect(b.take()).toEqual([]);
   });
 
   test("what nobody wants any more is not asked for again", () => {

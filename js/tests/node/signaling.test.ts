@@ -2,68 +2,9 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { backoff } from "../../src/backoff";
-import { type ClientMessage, decodeClient, type Message, type ServerMessage } from "../../src/protocol";
+import type { ClientMessage, Message } from "../../src/protocol";
 import { type Access, Signaling, type SignalingHandlers } from "../../src/signaling";
-
-class FakeSocket {
-  static readonly OPEN = 1;
-  static all: FakeSocket[] = [];
-  readyState = 0;
-  onopen: (() => void) | null = null;
-  onmessage: ((event: { data: unknown }) => void) | null = null;
-  onclose: ((event: { code: number }) => void) | null = null;
-  sent: ClientMessage[] = [];
-  closedWith: number | null = null;
-  readonly url: string;
-
-  constructor(url: string) {
-    this.url = url;
-    FakeSocket.all.push(this);
-  }
-
-  send(frame: string): void {
-    this.sent.push(decodeClient(frame));
-  }
-
-  close(code: number): void {
-    this.closedWith = code;
-  }
-
-  open(): void {
-    this.readyState = 1;
-    this.onopen?.();
-  }
-
-  say(message: ServerMessage): void {
-    this.onmessage?.({ data: JSON.stringify(message) });
-  }
-
-  end(code: number): void {
-    this.readyState = 3;
-    this.onclose?.({ code });
-  }
-}
-
-const LIMITS = {
-  message_bytes: 65536,
-  messages_per_second: 50,
-  burst: 100,
-  participants: 64,
-  resume_seconds: 30,
-};
-const me = { id: "0123456789abcdef", name: "me", kind: "browser", user: "u" } as const;
-
-function welcome(resume = "token-1"): Message<"room.welcome"> {
-  return {
-    type: "room.welcome",
-    version: 1,
-    room: "r",
-    participant: me,
-    participants: [],
-    limits: LIMITS,
-    resume,
-  };
-}
+import { FakeSocket, welcome } from "./fake_socket";
 
 let started: Signaling[] = [];
 
@@ -73,6 +14,7 @@ function start(access: Partial<Access> = {}) {
     state: vi.fn<SignalingHandlers["state"]>(),
     welcome: vi.fn<SignalingHandlers["welcome"]>(),
     message: vi.fn<SignalingHandlers["message"]>(),
+    refused: vi.fn<SignalingHandlers["refused"]>(),
   };
   const ticket = vi.fn<Access["ticket"]>(async (_room, force) => (force ? "ticket-1" : null));
   const signaling = new Signaling("r", { socketUrl: () => "ws://server/", ticket, ...access }, on);
@@ -283,6 +225,7 @@ describe("reconnecting", () => {
 describe("talking", () => {
   test("keeps below the server's rate, and loses nothing", async () => {
     const { signaling, first } = await joined();
+    first.answersPings = true;
     for (let i = 0; i < 200; i++) signaling.send({ type: "stream.subscribe", to: "b", stream: `s${i}` });
     const sent = () => first.sent.filter(({ type }) => type === "stream.subscribe").length;
     expect(sent()).toBeLessThanOrEqual(100);
@@ -290,6 +233,90 @@ describe("talking", () => {
     expect(sent()).toBeLessThanOrEqual(150);
     await vi.advanceTimersByTimeAsync(5_000);
     expect(sent()).toBe(200);
+  });
+
+  const answer = (to: string, sdp = "v=0\r\n"): ClientMessage => ({
+    type: "webrtc.answer",
+    to,
+    id: `${to}/1`,
+    sdp: { type: "answer", sdp },
+  });
+
+  test("whoever makes it say much delays only what it says to them", async () => {
+    const { signaling, first } = await joined();
+    first.answersPings = true;
+    for (let tenth = 0; tenth < 200; tenth++) {
+      for (let i = 0; i < 9; i++) signaling.send({ type: "webrtc.ice_candidate", to: "eve" });
+      if (tenth % 10 === 9) signaling.send({ type: "stream.subscribe", to: "ann", stream: `s${tenth}` });
+      await vi.advanceTimersByTimeAsync(100);
+      const wishes = first.sent.filter(({ to }) => to === "ann").length;
+      expect(wishes).toBe(Math.floor((tenth + 1) / 10));
+    }
+    void signaling.iceServers();
+    await vi.advanceTimersByTimeAsync(100);
+    expect(first.sent.some(({ type }) => type === "ice.request")).toBe(true);
+  });
+
+  test("no more is under way than the server takes at once, however long it reads nothing", async () => {
+    const { signaling, first } = await joined();
+    for (let i = 0; i < 120; i++) signaling.send({ type: "stream.subscribe", to: "b", stream: `s${i}` });
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(first.sent.length).toBeLessThan(90);
+    first.say({ type: "pong" });
+    await vi.advanceTimersByTimeAsync(2_000);
+    first.say({ type: "pong" });
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(first.sent.filter(({ type }) => type === "stream.subscribe").length).toBe(120);
+  });
+
+  test("coming back is no new beginning of the rate", async () => {
+    const { signaling, first } = await joined();
+    const wishes = (socket: FakeSocket) =>
+      socket.sent.filter(({ type }) => type === "stream.subscribe").length;
+    for (let i = 0; i < 200; i++) signaling.send({ type: "stream.subscribe", to: "b", stream: `s${i}` });
+    first.end(1006);
+    await vi.advanceTimersByTimeAsync(250);
+    const second = await socket(1);
+    second.open();
+    second.say(welcome());
+    expect(wishes(first)).toBeGreaterThan(70);
+    expect(wishes(first) + wishes(second)).toBeLessThan(100);
+  });
+
+  test("what the server would refuse is not sent, and all else is", async () => {
+    const { signaling, first } = await joined();
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => undefined);
+    for (let i = 0; i < 30; i++)
+      expect(signaling.send(answer("eve", `v=0${"x".repeat(70_000)}`))).toBe(false);
+    expect(signaling.send(answer("ann"))).toBe(true);
+    expect(first.sent.slice(1)).toEqual([answer("ann")]);
+    expect(warn).toHaveBeenCalledTimes(30);
+  });
+
+  test("what a slow reader did not get is reported by its id, other errors are not", async () => {
+    const { on, first } = await joined();
+    first.say({ type: "error", code: "slow-reader", message: "too much waits", reply_to: "ann/1" });
+    first.say({ type: "error", code: "rate-limited", message: "too fast", reply_to: "ann/2" });
+    first.say({ type: "error", code: "peer-not-found", message: "who?", reply_to: "ann/3" });
+    first.say({ type: "error", code: "slow-reader", message: "too much waits" });
+    expect(on.refused.mock.calls).toEqual([["ann/1"], ["ann/2"]]);
+    expect(on.message).toHaveBeenCalledTimes(4);
+  });
+
+  test("so is what was dropped because too much waits for one receiver", async () => {
+    const { signaling, on, first } = await joined();
+    first.end(1006);
+    signaling.send(answer("ann"));
+    for (let i = 0; i < 256; i++) signaling.send({ type: "stream.subscribe", to: "ann", stream: "s" });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(on.refused.mock.calls).toEqual([["ann/1"]]);
+  });
+
+  test("an error about one message is not the reason of a later close", async () => {
+    const { on, first } = await joined();
+    first.say({ type: "error", code: "slow-reader", message: "too much waits" });
+    first.end(4010);
+    expect(on.state).toHaveBeenLastCalledWith("closed", expect.objectContaining({ code: "room-deleted" }));
   });
 
   test("answers a ping with its id", async () => {
@@ -314,6 +341,11 @@ describe("talking", () => {
     const servers = [{ urls: ["stun:stun.example.com"] }];
     first.say({ type: "ice.servers", servers });
     expect(await both).toEqual([servers, servers]);
+    expect(await signaling.iceServers()).toEqual(servers);
+    expect(first.sent.filter(({ type }) => type === "ice.request").length).toBe(1);
+    await vi.advanceTimersByTimeAsync(3_000);
+    void signaling.iceServers(); // the settings may have changed
+    expect(first.sent.filter(({ type }) => type === "ice.request").length).toBe(2);
   });
 
   test("goes on without ICE servers where there is no answer", async () => {
