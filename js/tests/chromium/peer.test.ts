@@ -131,7 +131,6 @@ describe("trouble", () => {
     await new Promise(requestAnimationFrame);
     both.connected = true;
     a.peer.resync();
-    // The candidates were lost too; those of b's answer are enough on one machine.
     await showsColour(screen(await arrival(b, camera.id)), 0);
   });
 
