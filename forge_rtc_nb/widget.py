@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from .errors import RTCError
 if TYPE_CHECKING:
     from .kernel.room import Room
 
+logger = logging.getLogger("forge_rtc_nb")
 STATIC = Path(__file__).parent / "static"
 
 
@@ -64,8 +66,8 @@ class RoomWidget(anywidget.AnyWidget):
     def _give_ticket(self) -> None:
         try:
             self.send({"type": "ticket", **self._room.ticket()})
-        except RTCError as error:
-            self.send({"type": "ticket.refused", "message": str(error)})
+        except Exception as error:
+            self.send({"type": "ticket.refused", "message": _words(error)})
 
     def _take_ticket(self, ways: list[Way]) -> None:
         # Each cell that shows the room offers one, and each that went in would be a participant.
@@ -82,10 +84,20 @@ class RoomWidget(anywidget.AnyWidget):
             return
         try:
             enter_by(self._room, ways)
-        except RTCError as error:
+        except Exception as error:
+            who = "the server refused this notebook" if isinstance(error, RTCError) else "this notebook could not enter"
+            words = _words(error)
             if self._room.state == "waiting":
-                self.show_state("waiting", f"the server refused this notebook: {error}")
+                self.show_state("waiting", f"{who}: {words}")
                 self.send({"type": "offer.refused"})  # the page offers another one, after a while
+
+
+def _words(error: Exception) -> str:
+    """What the page shows of a failure; one that we did not foresee (no memory, no process) is logged as well."""
+    if isinstance(error, RTCError):
+        return str(error)
+    logger.error("a ticket could not be exchanged with the page", exc_info=error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _ways(offer: dict[str, Any]) -> list[Way]:

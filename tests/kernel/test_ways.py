@@ -198,6 +198,35 @@ def test_a_ticket_that_is_no_good_leaves_it_waiting_with_the_reason(
     wait_for(lambda: state(kernel) == ["joined", "joined"], what="joined")
 
 
+def test_a_failure_that_nobody_foresaw_is_shown_and_logged_and_a_good_ticket_still_does(
+    kernel: RemoteKernel, jupyter: JupyterProcess, room_id: str
+) -> None:
+    waiting(kernel, room_id)
+    code = """
+import logging
+from forge_rtc_nb.kernel.room import engines
+logged, told, acquire = [], [], engines.acquire
+handler = logging.Handler()
+handler.emit = lambda record: logged.append(str(record.exc_info and record.exc_info[1]))
+logging.getLogger("forge_rtc_nb").addHandler(handler)
+def fail(): raise OSError("no more processes")
+engines.acquire = fail
+send = room.widget.send
+room.widget.send = lambda content, buffers=None: told.append(content['type'])
+"""
+    kernel.run(code)
+    offer(kernel, buy(jupyter, room_id), jupyter.url)
+    wait_for(lambda: kernel.evaluate("told") == ["offer.refused"], what="the refusal")
+    assert kernel.evaluate("[room.widget.detail, logged]") == [
+        "this notebook could not enter: OSError: no more processes",
+        ["no more processes"],
+    ]
+    assert state(kernel) == ["waiting", "waiting"]
+    kernel.run("engines.acquire, room.widget.send = acquire, send")
+    offer(kernel, buy(jupyter, room_id), jupyter.url)
+    wait_for(lambda: state(kernel) == ["joined", "joined"], what="joined")
+
+
 def test_of_several_cells_that_show_the_room_one_brings_it_in(
     kernel: RemoteKernel, jupyter: JupyterProcess, room_id: str
 ) -> None:
