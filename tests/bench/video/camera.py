@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.bench.video.stamps import LAYOUT
 
 SCRIPT = Path(__file__).with_name("camera.js")
+WORKER = Path(__file__).with_name("camera_worker.js")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Camera:
     def script(self) -> str:
         """For `BrowserContext.add_init_script`: getUserMedia gives this camera."""
         options = {"width": self.width, "height": self.height, "fps": self.fps, "stamp": LAYOUT}
-        return SCRIPT.read_text().replace("__OPTIONS__", json.dumps(options))
+        script = SCRIPT.read_text().replace("__OPTIONS__", json.dumps(options))
+        return script.replace("__WORKER__", json.dumps(WORKER.read_text()))
 
 
 SD, HD, FULL_HD = Camera(640, 480), Camera(1280, 720), Camera(1920, 1080)
