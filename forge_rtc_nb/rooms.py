@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from . import protocol
+from .actions import Action, Close, Send, send
 from .errors import InvalidMessage, NotInRoom, PeerNotFound, RoomExists, RoomFull, RoomNotFound, Unauthorized
 from .protocol import Error, Joined, Left, Message, Offer, Participant, Stream, Updated
 from .waiting import Waiting
@@ -32,26 +33,6 @@ class RoomLimits:
     """A room in which nobody is left is kept that long."""
     buffer_bytes: int = 1024 * 1024
     """What messages kept for one reconnecting participant share (`Waiting`); beyond it the sender gets an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send ``message`` on these connections."""
-
-    to: tuple[int, ...]
-    message: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close a connection with a code out of `protocol.CLOSE_*`; the room has already forgotten it."""
-
-    connection: int
-    code: int
-    reason: str
-
-
-Action = Send | Close
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +217,7 @@ class Rooms:
         """A connection has no room for what another participant sent to it: the sender is told."""
         room, _ = self._seats.get(connection, (None, None))
         sender = room._members.get(message.from_ or "") if room else None
-        return _send((sender.connection,), _not_passed_on(message)) if sender else []
+        return send((sender.connection,), _not_passed_on(message)) if sender else []
 
     def expire(self) -> list[Action]:
         """Give up participants and rooms whose time is over."""
@@ -336,9 +317,9 @@ class Rooms:
         if size > protocol.MAX_MESSAGE:
             raise InvalidMessage(f"with its sender's id the message has more than {protocol.MAX_MESSAGE} bytes")
         if target.connection is not None:
-            return _send((target.connection,), message)
+            return send((target.connection,), message)
         if not target.waiting.keep(message, size):
-            return _send((sender.connection,), _not_passed_on(message))
+            return send((sender.connection,), _not_passed_on(message))
         return []
 
     def _remove(self, room: Room, member: _Member, reason: Literal["left", "expired"]) -> list[Action]:
@@ -347,7 +328,7 @@ class Rooms:
             other.waiting.drop(member.participant.id)
         if not room._members:
             self._empty[room.id] = self._clock() + room.lifetime
-        return _send(room._connections(), Left(participant_id=member.participant.id, reason=reason))
+        return send(room._connections(), Left(participant_id=member.participant.id, reason=reason))
 
     def _forget(self, room: Room, member: _Member) -> None:
         participant = member.participant
@@ -364,7 +345,7 @@ class Rooms:
         self._empty.pop(room.id, None)
 
     def _tell_others(self, room: Room, member: _Member, news: type[Joined | Updated] = Updated) -> list[Action]:
-        return _send(room._connections(but=member.participant.id), news(participant=member.participant))
+        return send(room._connections(but=member.participant.id), news(participant=member.participant))
 
     def _stamped(self, streams: Iterable[Stream], known: Iterable[Stream]) -> list[Stream]:
         started = {stream.id: stream.started for stream in known}
@@ -377,11 +358,6 @@ def check_streams(streams: Iterable[Stream]) -> None:
     ids = [stream.id for stream in streams]
     if len(ids) != len(set(ids)):
         raise InvalidMessage("two streams of one participant have the same id")
-
-
-def _send(to: Iterable[int | None], message: Message) -> list[Action]:
-    connections = tuple(connection for connection in to if connection is not None)
-    return [Send(connections, message)] if connections else []
 
 
 def _clean(stream: Stream) -> Stream:

@@ -15,9 +15,10 @@ from typing import Any
 from jupyter_server.auth.identity import User
 
 from .. import protocol
+from ..actions import Action, Send
 from ..errors import Forbidden, RoomNotFound, Unauthorized
 from ..protocol import VERSION, Hello, IceRequest, IceServers, Joined, Participant, Ping, Pong, Welcome
-from ..rooms import Action, Admission, Entry, Room, Rooms, Send
+from ..rooms import Admission, Entry, Room, Rooms
 from .connection import CLOSE_TRY_AGAIN, BadVersion, Connection, NoCredentials
 from .ice import IceServers as IceSettings
 from .identity import Visitor, visitor_from, visitor_of

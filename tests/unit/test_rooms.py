@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from forge_rtc_nb import protocol
+from forge_rtc_nb.actions import Close, Send
 from forge_rtc_nb.errors import (
     InvalidMessage,
     InvalidRoomId,
@@ -34,7 +35,7 @@ from forge_rtc_nb.protocol import (
     Subscribe,
     Updated,
 )
-from forge_rtc_nb.rooms import Admission, Close, Entry, RoomLimits, Rooms, Send
+from forge_rtc_nb.rooms import Admission, Entry, RoomLimits, Rooms
 
 CAMERA = Stream(id="camera-1", name="Camera", kind="video", source="camera")
 
