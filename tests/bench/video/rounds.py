@@ -33,6 +33,8 @@ class Round:
     """Drawing to array, by quantile: ``p50`` and so on."""
     fps: float
     drawn_fps: float
+    sent_fps: float
+    """What left the encoder, by getStats; 0 where nothing is encoded."""
     unreadable: int
     """Pictures whose stamp was damaged; they count for fps only."""
     kbit_s: float
@@ -73,8 +75,9 @@ def measure(rig: Rig, notebook: NotebookPage, peer: Peer, camera: Camera, second
         latency_ms=quantiles([row[0] - row[1] for row in inside if row[1] is not None]),
         fps=round(len(inside) / (end - begin), 1),
         drawn_fps=round((state["drawn"] - drawn_before) / (end - begin), 1),
+        sent_fps=round(_rate(samples, "frames"), 1),
         unreadable=sum(row[1] is None for row in inside),
-        kbit_s=round(_kbit_s(samples) or sum(row[4] for row in inside) * 8 / 1000 / (end - begin)),
+        kbit_s=round((_rate(samples, "bytes") or sum(row[4] for row in inside) / (end - begin)) * 8 / 1000),
         codec=samples[-1]["codec"] or "image/jpeg",
         cpu=cpu,
         first_array_s=round(rows[0][0] - state["resolved"] / 1000, 3),
@@ -116,9 +119,10 @@ def _watch(page: Page, seconds: float) -> list[dict[str, Any]]:
         page.wait_for_timeout(min(SAMPLE, left * 1000))
 
 
-def _kbit_s(samples: list[dict[str, Any]]) -> float:
+def _rate(samples: list[dict[str, Any]], counter: str) -> float:
+    """Of one of getStats' counters, each second."""
     first, last = samples[0], samples[-1]
-    rate: float = (last["bytes"] - first["bytes"]) * 8 / 1000 / (last["time"] - first["time"])
+    rate: float = (last[counter] - first[counter]) / (last["time"] - first["time"])
     return rate
 
 

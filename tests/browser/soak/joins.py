@@ -83,7 +83,12 @@ def join_and_leave(server: JupyterProcess, room: str, number: int) -> None:
             client.drop()
 
 
-def warm_up(server: JupyterProcess, room: str, joins: int = 1000) -> None:
-    """What grows with the first of all joins is no leak."""
-    for number in range(joins):
-        join_and_leave(server, room, number)
+def warm_up(server: JupyterProcess, room: str, another: str) -> None:
+    """Memory that grows with the first of all joins, and not with the later ones, is no leak.
+
+    A Jupyter server takes 10 MB during the first 6000: what lives on of each lies between what does not, until the gaps do for
+    the next. Afterwards it is 0.3 MB for 1000, of which the resume tokens are most (they end at 65536). Those who come to
+    ``another`` room cost the tabs nothing.
+    """
+    for number in range(7000):
+        join_and_leave(server, another if number % 5 else room, number)

@@ -83,7 +83,7 @@ def test_nothing_grows_while_participants_come_and_go(
     notebook.execute(COLLECT)
     notebook.execute(READ.format(root=str(pytestconfig.rootpath), other=other))
     wait_for(lambda: notebook.evaluate("all(r.taken > 30 for r in readers)"), 30, "both cameras are read")
-    warm_up(server, room_id)
+    warm_up(server, room_id, f"{room_id}-warm")
     kernel, engine = notebook.evaluate("__import__('os').getpid()"), notebook.evaluate(ENGINE)
     watched = [
         Watched("server", server.pid, collects=True),
