@@ -255,9 +255,10 @@ def _advice(value: object, inside: bool) -> str:
         return f"{name} inside a list or dict cannot be sent: use .tolist(), or send it by itself"
     if not inside and hasattr(kind, "__array__"):
         return f"{name} cannot be sent: send np.asarray(value)"
+    where = " inside a list or dict" if inside else ""
     return (
-        f"{name} cannot be sent{' inside a list or dict' if inside else ''}: what can be are arrays, bytes, str, and None, bool, "
-        "int, float, list and dict of these as JSON"
+        f"{name} cannot be sent{where}: what can be are arrays, bytes, str, and JSON (None, bool, int, float, str, and lists "
+        "and dicts of these)"
     )
 
 
