@@ -33,7 +33,7 @@ readers = [Reader(room, stream, events=False) for stream in (room.camera, room.v
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[JupyterProcess]:
     # The visitors are one user of the server, and come more often than one user may.
-    limits = "c.ForgeRTC.max_connections_per_user = c.ForgeRTC.max_participants = 1000"
+    limits = "c.ForgeRTC.max_connections_per_user = c.ForgeRTC.max_participants = 100_000"
     (tmp_path / "jupyter_server_config.py").write_text(f"{COLLECT}\n{limits}\n")
     with JupyterProcess(tmp_path, arguments=(f"--config={tmp_path / 'jupyter_server_config.py'}",)) as server:
         yield server
