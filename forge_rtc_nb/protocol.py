@@ -24,6 +24,7 @@ MAX_CANDIDATES = 128
 MAX_NAME = 64
 MAX_STREAMS = 32
 MAX_OWNERS = 16
+MAX_CHANNELS = 64
 
 # Close codes of the signaling WebSocket (RFC 6455 section 7.4.2 leaves 4000-4999 to applications).
 CLOSE_SLOW_READER = 4008
@@ -77,6 +78,21 @@ class Stream(Value, frozen=True):
     """Unix seconds at which the server first heard of it."""
 
 
+class Channel(Value, frozen=True):
+    """A data channel that a participant has open; who else opens one of this name does so with the same options."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+    ordered: bool = True
+    reliable: bool = True
+    """False: what is lost or late is not sent again (W3C WebRTC 1.0, ``maxRetransmits: 0``), and the newest message replaces
+    those that wait."""
+    policy: Literal["block", "drop_oldest"] = "block"
+    """What a receiver's full queue does: holds the sender up, or lets its oldest message go."""
+    maxsize: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 64
+    """Messages in a receiver's queue."""
+    maxbytes: Annotated[int, msgspec.Meta(ge=1, le=2**40)] = 256 * 1024 * 1024
+
+
 class Participant(Value, frozen=True):
     """One browser tab or one kernel in a room, as the server tells the others."""
 
@@ -89,6 +105,9 @@ class Participant(Value, frozen=True):
     joined_at: float = 0.0
     state: Literal["connected", "reconnecting"] = "connected"
     streams: list[Stream] = []
+    channels: list[Channel] = []
+    shared: bool = False
+    """Holds values of the room's shared mapping."""
 
 
 class SessionDescription(Value, frozen=True):
@@ -123,6 +142,10 @@ class Limits(Value, frozen=True):
     burst: int
     participants: int
     resume_seconds: float
+    data_bytes: int = 1024**3
+    """In one message of a data channel."""
+    shared_bytes: int = 1024**3
+    """In the room's shared mapping altogether."""
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):
