@@ -1,0 +1,184 @@
+"""The receiving half of a data channel from one participant: frames become messages, as there is room; pure (engine process).
+
+`docs/protocol.md`, Frames. Like an outlet it outlives its data channel, and forgets what was not complete at `restart`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from ...frames import Abort, Begin, Frame, More, Taken
+from .account import Account
+from .assembly import Assembly, Memory
+from .numbers import Numbers
+from .violation import Violation
+
+REMEMBERED = 64
+"""Messages whose names are remembered, to know one that is sent again."""
+
+
+class Store(Protocol):
+    """Where messages go: the queue of a channel, or the shared mapping."""
+
+    def check(self, header: bytes, size: int) -> str:
+        """Look at what comes before any memory is taken for it, and return its name. `ValueError` says why not."""
+
+    def admit(self, size: int) -> bool:
+        """Reserve room for a message, where there is any."""
+
+    def allocate(self, size: int) -> Memory | None:
+        """Memory for the body of an admitted message; None where its parts shall be kept and joined (small ones)."""
+
+    def deliver(self, header: bytes, size: int, body: Memory | bytes) -> None:
+        """The message is complete."""
+
+    def give_up(self, size: int, place: Memory | None) -> None:
+        """An admitted message will not be completed."""
+
+
+class Inlet:
+    """Of a reliable data channel. ``replies`` collects the frames to send back; whoever calls takes them."""
+
+    def __init__(self, store: Store, ordered: bool = True) -> None:
+        self._store = store
+        self._ordered = ordered
+        self._seen: deque[str] = deque(maxlen=REMEMBERED)
+        self.replies: deque[Frame] = deque()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._assemblies: dict[int, Assembly] = {}
+        self._outside: deque[Assembly] = deque()
+        """Those that were not admitted yet, in order."""
+        self._orphans: dict[int, list[More]] = {}
+        """Parts that came before the beginning of their message; credit bounds them."""
+        self._aborted: dict[int, int] = {}
+        """Messages that were aborted before they began -> bytes of theirs that are paid for."""
+        self._newest = 0
+        self._numbers = Numbers()
+        self._account = Account(self.replies)
+
+    def restart(self) -> None:
+        """There is a new data channel, or will be none any more."""
+        for assembly in self._assemblies.values():
+            if assembly.admitted and assembly.identity not in self._seen:
+                self._store.give_up(assembly.size, assembly.place)
+        self.replies.clear()
+        self._begin_anew()
+
+    def receive(self, frame: Frame) -> None:
+        """A frame of the sender. `Violation` where it must not be."""
+        match frame:
+            case Begin():
+                self._begin(frame)
+            case More():
+                self._more(frame)
+            case Abort(number=number):
+                self._abort(number)
+            case _:
+                raise Violation("it confirms what was never sent")
+        self.advance()
+
+    def advance(self) -> None:
+        """Admit what there is room for now, in the order in which it came."""
+        while self._outside and self._store.admit(self._outside[0].size):
+            self._admit(self._outside.popleft())
+
+    def _begin(self, frame: Begin) -> None:
+        number = frame.number
+        self._check_number(number)
+        if (paid := self._aborted.pop(number, None)) is not None:
+            self._account.spend(frame.size - paid, messages=1)
+            self._end(number, frame.size)
+            return
+        try:
+            identity = self._store.check(frame.header, frame.size)
+        except ValueError as error:
+            raise Violation(f"message {number} cannot be used: {error}") from None
+        self._account.spend(len(frame.body), messages=1)
+        self._newest = max(self._newest, number)
+        assembly = self._assemblies[number] = Assembly(frame, identity)
+        for part in self._orphans.pop(number, []):
+            assembly.add(part.offset, part.body)
+        if identity and identity in self._seen:
+            assembly.ignore()
+            self._account.grant(assembly.size, at_once=True)
+            self._finish(assembly)
+        else:
+            self._outside.append(assembly)
+
+    def _check_number(self, number: int) -> None:
+        if self._ordered:
+            if number != self._newest + 1:
+                raise Violation(f"message {number} follows message {self._newest}")
+            if any(not assembly.complete for assembly in self._assemblies.values()):
+                raise Violation(f"message {number} begins before the one before it has ended")
+        else:
+            self._check_distance(number)
+            if number in self._assemblies or self._numbers.is_over(number):
+                raise Violation(f"message {number} begins twice")
+
+    def _check_distance(self, number: int) -> None:
+        if self._numbers.is_too_far(number):
+            raise Violation(f"message {number} is too far ahead of those before it")
+
+    def _more(self, frame: More) -> None:
+        number, size = frame.number, len(frame.body)
+        assembly = self._assemblies.get(number)
+        if assembly is not None:
+            self._account.spend(size)
+            assembly.add(frame.offset, frame.body)
+            self._finish(assembly)
+        elif self._ordered:
+            raise Violation(f"message {number} goes on, but is not under way")
+        elif number not in self._aborted and not self._numbers.is_over(number):
+            # What comes after its message was aborted is paid for already.
+            self._check_distance(number)
+            self._account.spend(size)
+            self._orphans.setdefault(number, []).append(frame)
+
+    def _abort(self, number: int) -> None:
+        assembly = self._assemblies.pop(number, None)
+        if assembly is None:
+            self._abort_unknown(number)
+            return
+        if assembly in self._outside:
+            self._outside.remove(assembly)
+            self._account.spend(assembly.size - assembly.got, checked=False)
+            self._end(number, assembly.size)
+            return
+        if assembly.identity not in self._seen:
+            self._store.give_up(assembly.size, assembly.place)
+        self._account.spend(assembly.size - assembly.got, checked=False)
+        self._numbers.end(number)
+
+    def _abort_unknown(self, number: int) -> None:
+        if self._numbers.is_over(number):
+            return  # it was taken while this was on its way
+        if self._ordered:
+            raise Violation(f"message {number} is aborted before it began")
+        self._check_distance(number)
+        self._aborted[number] = sum(len(part.body) for part in self._orphans.pop(number, []))
+
+    def _end(self, number: int, size: int) -> None:
+        """It is over without having had room: what it costs is given back."""
+        self._account.grant(size, at_once=True)
+        self._newest = max(self._newest, number)
+        self._numbers.end(number)
+
+    def _admit(self, assembly: Assembly) -> None:
+        assembly.admit(self._store.allocate(assembly.size))
+        self._account.grant(assembly.size, at_once=not assembly.complete)
+        self._finish(assembly)
+
+    def _finish(self, assembly: Assembly) -> None:
+        if not (assembly.admitted and assembly.complete):
+            return
+        del self._assemblies[assembly.number]
+        self._numbers.end(assembly.number)
+        self.replies.append(Taken(assembly.number))
+        if assembly.identity and assembly.identity in self._seen:
+            return
+        self._seen.append(assembly.identity)
+        self._store.deliver(assembly.header, assembly.size, assembly.body)
