@@ -16,7 +16,6 @@ from typing import Annotated, Any, ClassVar, Literal, assert_never, cast, get_ar
 import msgspec
 import numpy as np
 
-from .errors import MessageTooLarge
 from .frames import MAX_HEADER, MAX_SIZE
 
 MAX_DIMS = 32
@@ -100,10 +99,10 @@ def parse_header(data: Body) -> ValueHeader:
 def check(header: ValueHeader, size: int, limit: int) -> None:
     """See whether a body of ``size`` bytes is one of this header and at most ``limit``, before memory is taken for it.
 
-    Errors: `MessageTooLarge`; `InvalidValue` where the two do not fit together.
+    Errors: `InvalidValue`; `InvalidValue` where the two do not fit together.
     """
     if size > limit:
-        raise MessageTooLarge(f"a message may have {limit} bytes, this one has {size}")
+        raise InvalidValue(f"a message may have {limit} bytes, this one has {size}")
     if not isinstance(header, ArrayHeader):
         return
     if len(header.shape) > MAX_DIMS:
