@@ -99,7 +99,7 @@ def parse_header(data: Body) -> ValueHeader:
 def check(header: ValueHeader, size: int, limit: int) -> None:
     """See whether a body of ``size`` bytes is one of this header and at most ``limit``, before memory is taken for it.
 
-    Errors: `InvalidValue`; `InvalidValue` where the two do not fit together.
+    `InvalidValue` where it is over the limit, or the two do not fit together.
     """
     if size > limit:
         raise InvalidValue(f"a message may have {limit} bytes, this one has {size}")
