@@ -237,9 +237,7 @@ def read(data: bytes) -> str:
         header = parse_header(frame.header)
         check(header, frame.size, LIMIT)
     except InvalidValue:
-        return "no header"
-    except InvalidValue:
-        return "too large"
+        return "too large" if frame.size > LIMIT else "no header"
     assert frame.size <= LIMIT
     return "array" if isinstance(header, ArrayHeader) else "other value"
 
