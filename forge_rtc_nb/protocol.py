@@ -170,6 +170,8 @@ class Hello(Message, frozen=True, tag="room.hello"):
     name: Annotated[str, msgspec.Meta(max_length=256)] | None = None
     owners: Annotated[list[Id], msgspec.Meta(max_length=MAX_OWNERS)] = []
     streams: Annotated[list[Stream], msgspec.Meta(max_length=MAX_STREAMS)] = []
+    channels: Annotated[list[Channel], msgspec.Meta(max_length=MAX_CHANNELS)] = []
+    shared: bool = False
     ticket: Secret | None = None
     resume: Secret | None = None
 
@@ -199,10 +201,12 @@ class Left(Message, frozen=True, tag="room.left"):
 
 
 class Updated(Message, frozen=True, tag="room.updated"):
-    """A client sends what changed (``streams``, ``owners``); the server tells everybody the whole ``participant``."""
+    """A client sends what changed, each field whole; the server tells everybody the whole ``participant``."""
 
     streams: Annotated[list[Stream], msgspec.Meta(max_length=MAX_STREAMS)] | None = None
     owners: Annotated[list[Id], msgspec.Meta(max_length=MAX_OWNERS)] | None = None
+    channels: Annotated[list[Channel], msgspec.Meta(max_length=MAX_CHANNELS)] | None = None
+    shared: bool | None = None
     participant: Participant | None = None
 
 
@@ -322,6 +326,9 @@ def _validate(message: Message) -> None:
         check_sdp(message.sdp.sdp)
     elif isinstance(message, IceCandidate) and message.candidate is not None:
         check_candidate(message.candidate.candidate)
+    elif isinstance(message, Hello | Updated):
+        # Not in a record of others: whether a character exists depends on the Unicode version of whoever asks.
+        check_channels(message.channels or [])
 
 
 def check_sdp(sdp: str) -> None:
@@ -367,3 +374,17 @@ def clean_name(name: str | None, default: str) -> str:
     text = "".join(c for c in text if unicodedata.category(c) not in _UNWANTED)
     text = " ".join(text.split())[:MAX_NAME].strip()
     return text or default
+
+
+def check_channel_name(name: str) -> str:
+    """The name itself, or `InvalidMessage`; it is not cleaned, since two who mean one channel must say one name."""
+    if not 1 <= len(name) <= MAX_NAME or clean_name(name, "") != name:
+        raise InvalidMessage(f"{name!r:.80} is no channel name: use 1 to {MAX_NAME} visible characters and single spaces")
+    return name
+
+
+def check_channels(channels: list[Channel]) -> None:
+    """Refuse a list in which a name is not as it should be, or stands twice."""
+    names = [check_channel_name(channel.name) for channel in channels]
+    if len(names) != len(set(names)):
+        raise InvalidMessage("two channels of one participant have the same name")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
-from . import protocol
+from . import protocol, records
 from .actions import Action, Close, Send, send
 from .errors import InvalidMessage, NotInRoom, PeerNotFound, RoomExists, RoomFull, RoomNotFound, Unauthorized
-from .protocol import Error, Joined, Left, Message, Offer, Participant, Stream, Updated
+from .protocol import Error, Joined, Left, Message, Offer, Participant, Updated
+from .records import Entry
 from .waiting import Waiting
 
 
@@ -33,20 +34,6 @@ class RoomLimits:
     """A room in which nobody is left is kept that long."""
     buffer_bytes: int = 1024 * 1024
     """What messages kept for one reconnecting participant share (`Waiting`); beyond it the sender gets an error."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Who wants to come in, as the credentials and the hello say."""
-
-    participant_id: str
-    kind: protocol.Kind
-    user: str
-    name: str
-    owners: tuple[str, ...] = ()
-    streams: tuple[Stream, ...] = ()
-    may_create: bool = False
-    """May open the room when it does not exist."""
 
 
 @dataclass(slots=True)
@@ -89,6 +76,9 @@ class Room:
     def _connections(self, but: str | None = None) -> tuple[int, ...]:
         members = self._members.items()
         return tuple(m.connection for pid, m in members if pid != but and m.connection is not None)
+
+    def _others(self, but: str) -> list[Participant]:
+        return [peer for peer in self.peers if peer.id != but]
 
     def _free_name(self, wanted: str) -> str:
         taken = {member.participant.name for member in self._members.values()}
@@ -172,7 +162,7 @@ class Rooms:
         Errors: `InvalidRoomId`, `RoomNotFound`, `RoomFull`, `Unauthorized` (somebody else's participant id).
         """
         protocol.check_room_id(room_id)
-        check_streams(entry.streams)
+        records.check_streams(entry.streams)
         room = self._rooms.get(room_id)
         member = room._members.get(entry.participant_id) if room else None
         if room is not None and member is not None:
@@ -189,12 +179,12 @@ class Rooms:
         return room_id in self._rooms and participant_id in self._rooms[room_id]._members
 
     def receive(self, connection: int, message: Message) -> list[Action]:
-        """What a seated connection sent. Errors: `NotInRoom`, `PeerNotFound`, `InvalidMessage`."""
+        """What a seated connection sent. Errors: `NotInRoom`, `PeerNotFound`, `InvalidMessage`, `ChannelOptions`."""
         if connection not in self._seats:
             raise NotInRoom("this connection is in no room")
         room, member = self._seats[connection]
         if isinstance(message, Updated):
-            return self._update(room, member, message.streams, message.owners)
+            return self._update(room, member, message)
         if message.routed:
             return self._route(room, member, message)
         raise InvalidMessage("this message is not expected now: a hello comes first, and only once")
@@ -263,15 +253,7 @@ class Rooms:
 
     def _seat(self, room: Room, entry: Entry, connection: int) -> Admission:
         others = room.peers
-        participant = Participant(
-            id=entry.participant_id,
-            name=room._free_name(entry.name),
-            kind=entry.kind,
-            user=entry.user,
-            owners=list(entry.owners),
-            joined_at=self._wall(),
-            streams=self._stamped(entry.streams, ()),
-        )
+        participant = records.entered(entry, room._free_name(entry.name), self._wall(), others)
         member = _Member(participant, connection, Waiting(self.limits.buffer_bytes))
         room._members[participant.id] = member
         self._seats[connection] = (room, member)
@@ -290,22 +272,16 @@ class Rooms:
         member.connection = connection
         self._seats[connection] = (room, member)
         self._absent.pop((room.id, old.id), None)
-        member.participant = msgspec.structs.replace(
-            old, state="connected", owners=list(entry.owners), streams=self._stamped(entry.streams, old.streams)
-        )
+        others = room._others(old.id)
+        member.participant = records.returned(old, entry, self._wall(), others)
         actions += [Send((connection,), message) for message in member.waiting.take()]
         if member.participant != old:
             actions += self._tell_others(room, member)
-        others = [peer for peer in room.peers if peer.id != old.id]
         return Admission(member.participant, others, True, actions)
 
-    def _update(self, room: Room, member: _Member, streams: list[Stream] | None, owners: list[str] | None) -> list[Action]:
+    def _update(self, room: Room, member: _Member, said: Updated) -> list[Action]:
         old = member.participant
-        new_streams, new_owners = old.streams, old.owners if owners is None else owners
-        if streams is not None:
-            check_streams(streams)
-            new_streams = self._stamped(streams, old.streams)
-        member.participant = msgspec.structs.replace(old, streams=new_streams, owners=new_owners)
+        member.participant = records.updated(old, said, self._wall(), room._others(old.id))
         return [] if member.participant == old else self._tell_others(room, member)
 
     def _route(self, room: Room, sender: _Member, message: Message) -> list[Action]:
@@ -347,27 +323,11 @@ class Rooms:
     def _tell_others(self, room: Room, member: _Member, news: type[Joined | Updated] = Updated) -> list[Action]:
         return send(room._connections(but=member.participant.id), news(participant=member.participant))
 
-    def _stamped(self, streams: Iterable[Stream], known: Iterable[Stream]) -> list[Stream]:
-        started = {stream.id: stream.started for stream in known}
-        now = self._wall()
-        return [msgspec.structs.replace(_clean(stream), mid=None, started=started.get(stream.id, now)) for stream in streams]
-
-
-def check_streams(streams: Iterable[Stream]) -> None:
-    """Refuse a list in which two streams have one id."""
-    ids = [stream.id for stream in streams]
-    if len(ids) != len(set(ids)):
-        raise InvalidMessage("two streams of one participant have the same id")
-
-
-def _clean(stream: Stream) -> Stream:
-    return msgspec.structs.replace(stream, name=protocol.clean_name(stream.name, stream.source))
-
 
 def _signed(message: Message, sender: str) -> Message:
     message = msgspec.structs.replace(message, from_=sender)
     if isinstance(message, Offer) and message.streams:
-        message = msgspec.structs.replace(message, streams=[_clean(stream) for stream in message.streams])
+        message = msgspec.structs.replace(message, streams=[records.clean_stream(stream) for stream in message.streams])
     return message
 
 

@@ -252,6 +252,7 @@ def describe(room: Room) -> dict[str, Any]:
             "owners": peer.owners,
             "joined_at": peer.joined_at,
             "streams": [{"id": s.id, "name": s.name, "kind": s.kind, "source": s.source} for s in peer.streams],
+            "channels": [channel.name for channel in peer.channels],
         }
         for peer in room.peers
     ]

@@ -18,7 +18,8 @@ from .. import protocol
 from ..actions import Action, Send
 from ..errors import Forbidden, RoomNotFound, Unauthorized
 from ..protocol import VERSION, Hello, IceRequest, IceServers, Joined, Participant, Ping, Pong, Welcome
-from ..rooms import Admission, Entry, Room, Rooms
+from ..records import Entry
+from ..rooms import Admission, Room, Rooms
 from .connection import CLOSE_TRY_AGAIN, BadVersion, Connection, NoCredentials
 from .ice import IceServers as IceSettings
 from .identity import Visitor, visitor_from, visitor_of
@@ -28,7 +29,8 @@ from .tickets import TicketOffice
 
 CLOSE_RESTART = 1012
 WELCOME_BYTES = protocol.MAX_MESSAGE * 3 // 4
-"""Of participants in one welcome; the others follow as room.joined, so that no message exceeds the limit."""
+"""Of participants in one welcome, its receiver among them; the others follow as room.joined, so that no message exceeds
+the limit."""
 
 
 class WebRTCService:
@@ -181,7 +183,7 @@ class WebRTCService:
 
     def _welcome(self, connection: Connection, admission: Admission, visitor: Visitor) -> None:
         participant = admission.participant
-        now, later = _split(admission.others, WELCOME_BYTES)
+        now, later = _split(admission.others, WELCOME_BYTES - _size(participant))
         welcome = Welcome(
             version=VERSION,
             room=connection.room_id,
@@ -253,6 +255,8 @@ def _entry(visitor: Visitor, hello: Hello) -> Entry:
         name=name,
         owners=tuple(owners),
         streams=tuple(hello.streams),
+        channels=tuple(hello.channels),
+        shared=hello.shared,
         may_create="create" in visitor.grants,
     )
 
@@ -260,7 +264,12 @@ def _entry(visitor: Visitor, hello: Hello) -> Entry:
 def _split(participants: list[Participant], size: int) -> tuple[list[Participant], list[Participant]]:
     """As many participants as fit into ``size`` bytes of JSON, and the rest."""
     for index, participant in enumerate(participants):
-        size -= len(protocol.encode(Joined(participant=participant)).encode())
+        size -= _size(participant)
         if size < 0:
             return participants[:index], participants[index:]
     return participants, []
+
+
+def _size(participant: Participant) -> int:
+    """Bytes of a record in JSON, and a little more."""
+    return len(protocol.encode(Joined(participant=participant)).encode())

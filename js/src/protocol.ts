@@ -4,6 +4,7 @@
  * its default is absent, here as on the wire, so `encode` is plain JSON.
  */
 
+import { type Channel, channel, checkChannels, MAX_CHANNELS } from "./channel";
 import {
   DecodeError,
   type Fields,
@@ -19,12 +20,12 @@ import {
   required,
   text,
 } from "./schema";
+import { checkCandidate, checkSdp, MAX_MEDIA_LINES } from "./sdp";
+
+export type { Channel } from "./channel";
 
 export const VERSION = 1;
 export const MAX_MESSAGE = 64 * 1024;
-export const MAX_SDP = 64 * 1024;
-export const MAX_MEDIA_LINES = 32;
-export const MAX_CANDIDATES = 128;
 const MAX_NAME = 64;
 const MAX_STREAMS = 32;
 const MAX_OWNERS = 16;
@@ -71,6 +72,9 @@ export interface Participant {
   joined_at?: number;
   state?: "connected" | "reconnecting";
   streams?: Stream[];
+  channels?: Channel[];
+  /** Holds values of the room's shared mapping. */
+  shared?: boolean;
 }
 
 export interface Candidate {
@@ -92,7 +96,14 @@ export interface Limits {
   burst: number;
   participants: number;
   resume_seconds: number;
+  /** In one message of a data channel. */
+  data_bytes?: number;
+  /** In the room's shared mapping altogether. */
+  shared_bytes?: number;
 }
+
+/** Of both where a welcome does not say. */
+export const DATA_BYTES = 1024 ** 3;
 
 interface Envelope {
   to?: string;
@@ -113,6 +124,8 @@ interface Bodies {
     name?: string;
     owners?: string[];
     streams?: Stream[];
+    channels?: Channel[];
+    shared?: boolean;
     ticket?: string;
     resume?: string;
   };
@@ -128,7 +141,13 @@ interface Bodies {
   };
   "room.joined": { participant: Participant };
   "room.left": { participant_id: string; reason?: "left" | "expired" };
-  "room.updated": { streams?: Stream[]; owners?: string[]; participant?: Participant };
+  "room.updated": {
+    streams?: Stream[];
+    owners?: string[];
+    channels?: Channel[];
+    shared?: boolean;
+    participant?: Participant;
+  };
   "webrtc.offer": { sdp: Description; streams?: Stream[] };
   "webrtc.answer": { sdp: Description };
   /** No candidate says that no more will come (RFC 8838). */
@@ -210,6 +229,8 @@ const participant = record<Participant>({
   joined_at: optional(number, 0),
   state: optional(oneOf("connected", "reconnecting"), "connected"),
   streams: optional(list(stream), []),
+  channels: optional(list(channel), []),
+  shared: optional(flag, false),
 });
 
 const candidate = record<Candidate>({
@@ -231,6 +252,8 @@ const limits = record<Limits>({
   burst: required(integer()),
   participants: required(integer()),
   resume_seconds: required(number),
+  data_bytes: optional(integer(), DATA_BYTES),
+  shared_bytes: optional(integer(), DATA_BYTES),
 });
 
 const description = record<Description>({
@@ -239,6 +262,7 @@ const description = record<Description>({
 });
 const streams = list(stream, MAX_STREAMS);
 const owners = list(id, MAX_OWNERS);
+const channels = list(channel, MAX_CHANNELS);
 
 const BODIES: { [K in MessageType]: Fields<Bodies[K]> } = {
   "room.hello": {
@@ -247,6 +271,8 @@ const BODIES: { [K in MessageType]: Fields<Bodies[K]> } = {
     name: orNull(short),
     owners: optional(owners, []),
     streams: optional(streams, []),
+    channels: optional(channels, []),
+    shared: optional(flag, false),
     ticket: orNull(secret),
     resume: orNull(secret),
   },
@@ -265,7 +291,13 @@ const BODIES: { [K in MessageType]: Fields<Bodies[K]> } = {
     participant_id: required(id),
     reason: optional(oneOf("left", "expired"), "left"),
   },
-  "room.updated": { streams: orNull(streams), owners: orNull(owners), participant: orNull(participant) },
+  "room.updated": {
+    streams: orNull(streams),
+    owners: orNull(owners),
+    channels: orNull(channels),
+    shared: orNull(flag),
+    participant: orNull(participant),
+  },
   "webrtc.offer": { sdp: required(description), streams: optional(streams, []) },
   "webrtc.answer": { sdp: required(description) },
   "webrtc.ice_candidate": { candidate: orNull(candidate) },
@@ -339,28 +371,8 @@ function validate(message: Message): void {
     checkSdp(message.sdp.sdp);
   } else if (message.type === "webrtc.ice_candidate" && message.candidate) {
     checkCandidate(message.candidate.candidate);
-  }
-}
-
-/** Refuse a description that is not SDP at all or is over the limits (RFC 8866). */
-export function checkSdp(sdp: string): void {
-  const refuse = (why: string): never => {
-    throw new DecodeError(why, "invalid-sdp");
-  };
-  if ([...sdp].length > MAX_SDP) refuse(`an SDP may have ${MAX_SDP} characters`);
-  if (!sdp.startsWith("v=0")) refuse("an SDP starts with 'v=0'");
-  if ((sdp.match(/(^|[\r\n])m=/g) ?? []).length > MAX_MEDIA_LINES)
-    refuse(`an SDP may have ${MAX_MEDIA_LINES} m-lines`);
-  if ((sdp.match(/(^|[\r\n])a=candidate:/g) ?? []).length > MAX_CANDIDATES)
-    refuse(`an SDP may have ${MAX_CANDIDATES} candidates`);
-}
-
-const CANDIDATE =
-  /^(a=)?candidate:\S{1,32} [0-9]{1,5} \S{1,16} [0-9]{1,10} \S{1,255} [0-9]{1,5} typ \S{1,16}( [^\n]*)?$/;
-
-/** Refuse what is not a candidate attribute (RFC 8839 section 5.1); the empty string ends a generation. */
-export function checkCandidate(line: string): void {
-  if (line !== "" && !CANDIDATE.test(line)) {
-    throw new DecodeError("a candidate reads 'candidate:<foundation> <component> ...'", "invalid-candidate");
+  } else if (message.type === "room.hello" || message.type === "room.updated") {
+    // Not in a record of others: whether a character exists depends on the Unicode version of whoever asks.
+    checkChannels(message.channels ?? []);
   }
 }

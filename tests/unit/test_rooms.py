@@ -35,7 +35,8 @@ from forge_rtc_nb.protocol import (
     Subscribe,
     Updated,
 )
-from forge_rtc_nb.rooms import Admission, Entry, RoomLimits, Rooms
+from forge_rtc_nb.records import Entry
+from forge_rtc_nb.rooms import Admission, RoomLimits, Rooms
 
 CAMERA = Stream(id="camera-1", name="Camera", kind="video", source="camera")
 

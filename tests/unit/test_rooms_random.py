@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from forge_rtc_nb.actions import Close
 from forge_rtc_nb.errors import PeerNotFound, RoomFull, RoomNotFound, RTCError
 from forge_rtc_nb.protocol import Error, Joined, Left, Message, Negotiate, Participant, Updated
-from forge_rtc_nb.rooms import Entry
+from forge_rtc_nb.records import Entry
 from tests.unit.test_rooms import CAMERA, World
 
 FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
