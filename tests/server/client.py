@@ -63,7 +63,7 @@ class Client:
 
     def send(self, type: str, **fields: Any) -> None:
         """One message; ``to``, ``streams`` and so on as keywords."""
-        self.ws.send(json.dumps({"type": type, **fields}))
+        self.ws.send(json.dumps({"type": type, **fields}, ensure_ascii=False))  # as browsers and kernels write it
 
     def hello(self, kind: str = "browser", **fields: Any) -> dict[str, Any]:
         """Say hello and return the welcome."""

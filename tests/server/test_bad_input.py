@@ -20,22 +20,24 @@ from tests.unit.test_protocol import INVALID, JSON_VALUES, VALID
 
 FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
 FUZZED = settings(max_examples=int(60 * FUZZ), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-SENDABLE = [
-    case["message"]
-    for _, case in VALID
-    if case["from"] == "client" and case["message"]["type"] not in ("room.hello", "room.updated")
-]
+SENDABLE = [case["message"] for _, case in VALID if case["from"] == "client" and case["message"]["type"] != "room.hello"]
 NASTY = ["<img src=x onerror=alert(1)>", "\u202eevil", "a\x00b\x1b[2J", "\u2028\u2029", "🙂" * 300, "\ufeff", "‮" * 70]
 
 
 class Witnesses:
-    """Two innocent participants; `unharmed` says that they heard of nothing and still hear each other."""
+    """Two innocent participants; `unharmed` says that they heard of nothing and still hear each other.
+
+    `unchanged` says that to everybody else they are what they were.
+    """
 
     def __init__(self, server: JupyterProcess, room: str) -> None:
         self.room = room
         self.ann, self.bob = Client(server, room), Client(server, room)
-        self.ann_id = self.ann.hello(name="Ann")["participant"]["id"]
-        self.bob_id = self.bob.hello(name="Bob")["participant"]["id"]
+        has: dict[str, Any] = {"channels": [{"name": "spectra", "ordered": False}], "shared": True}
+        self.records = [
+            client.hello(name=name, **has)["participant"] for client, name in ((self.ann, "Ann"), (self.bob, "Bob"))
+        ]
+        self.ann_id, self.bob_id = (record["id"] for record in self.records)
         self.ann.wait_for("room.joined")
 
     def unharmed(self, allowed: tuple[str, ...] = ()) -> None:
@@ -48,6 +50,11 @@ class Witnesses:
             "from": self.ann_id,
             "stream": "s",
         }
+
+    def unchanged(self, server: JupyterProcess) -> None:
+        with Client(server, self.room) as late:
+            known = {record["id"]: record for record in late.hello()["participants"]}
+        assert [known.get(record["id"]) for record in self.records] == self.records
 
     def __enter__(self) -> Self:
         return self
@@ -119,15 +126,32 @@ def mutated(message: dict[str, Any], key: str, value: Any, target: Any) -> dict[
 MUTATED = st.builds(
     mutated,
     st.sampled_from(SENDABLE),
-    st.sampled_from(["type", "from", "epoch", "id", "sdp", "candidate", "streams", "restart", "x"]),
+    st.sampled_from(["type", "from", "epoch", "id", "sdp", "candidate", "streams", "channels", "shared", "restart", "x"]),
     JSON_VALUES | st.sampled_from(NASTY),
     st.sampled_from(["ann", "nobody", "", None, 7]),
 )
 
 
+CHANNELS = st.lists(
+    st.fixed_dictionaries(
+        {"name": st.sampled_from(["spectra", "log", *(name[:64] for name in NASTY)])},
+        optional={
+            "ordered": st.booleans(),
+            "policy": st.sampled_from(["block", "drop_oldest", "latest"]),
+            "maxsize": st.integers(0, 64),
+        },
+    ),
+    max_size=4,
+)
+UPDATES = st.fixed_dictionaries(
+    {"type": st.just("room.updated"), "to": st.just(None)},
+    optional={"channels": CHANNELS, "shared": st.booleans(), "streams": st.just([])},
+)
+
+
 def test_mutated_messages_in_any_order_harm_nobody(server: JupyterProcess, fresh_room: Callable[[], str]) -> None:
     @FUZZED
-    @given(st.lists(MUTATED, min_size=1, max_size=30))
+    @given(st.lists(MUTATED | UPDATES, min_size=1, max_size=30))
     def run(messages: list[dict[str, Any]]) -> None:
         with Witnesses(server, fresh_room()) as witnesses:
             ann = witnesses.ann_id
@@ -139,7 +163,9 @@ def test_mutated_messages_in_any_order_harm_nobody(server: JupyterProcess, fresh
                 protocol.decode_server(json.dumps(message))
                 assert message["type"] in PASSING_BY or message["to"] == ann
                 assert message.get("from") not in (ann, witnesses.bob_id)
+                assert message.get("participant", {}).get("id") not in (ann, witnesses.bob_id)
             witnesses.unharmed(allowed=PASSING_BY)
+            witnesses.unchanged(server)
 
     run()
 

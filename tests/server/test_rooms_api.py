@@ -48,7 +48,7 @@ def test_the_life_of_a_room(server: JupyterProcess, room: str) -> None:
     with Client(server, room) as ann, Client(server, room) as bob:
         me = ann.hello("kernel", name="<b>Ann</b>")["participant"]
         [listed] = rest(server, "GET", f"rooms/{room}")[1]["participants"]
-        assert listed == {**me, "state": "connected", "owners": [], "streams": []}
+        assert listed == {**me, "state": "connected", "owners": [], "streams": [], "channels": []}
         assert room in {entry["id"] for entry in rest(server, "GET", "rooms")[1]}
         bob.send("room.hello", version=1, kind="browser")
         messages, code = bob.until_closed()
@@ -56,6 +56,14 @@ def test_the_life_of_a_room(server: JupyterProcess, room: str) -> None:
         assert rest(server, "DELETE", f"rooms/{room}") == (204, b"")
         assert ann.until_closed() == ([], protocol.CLOSE_ROOM_DELETED)
     assert rest(server, "DELETE", f"rooms/{room}")[1]["code"] == "room-not-found"
+
+
+def test_a_room_lists_the_names_of_the_channels_of_each_participant(server: JupyterProcess, room: str) -> None:
+    with Client(server, room) as ann, Client(server, room) as bob:
+        ann.hello(channels=[{"name": "spectra", "ordered": False}, {"name": "<b>log</b>"}])
+        bob.hello()
+        listed = rest(server, "GET", f"rooms/{room}")[1]["participants"]
+        assert [participant["channels"] for participant in listed] == [["spectra", "<b>log</b>"], []]
 
 
 @pytest.mark.parametrize(

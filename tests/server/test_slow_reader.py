@@ -17,6 +17,7 @@ FAST = ("--ForgeRTC.burst=100000", "--ForgeRTC.outbound_bytes=262144", "--ForgeR
 BIG = {"type": "offer", "sdp": SDP + "a=x\r\n" * 9200}
 """Nearly all that a message may have."""
 STREAMS = [{"id": f"{i:0>64}", "name": "\U0001f600" * 64, "kind": "video", "source": "camera"} for i in range(32)]
+CHANNELS = [{"name": f"{chr(0x1F600) * 62}{i:02}", "ordered": False, "maxbytes": 2**40} for i in range(64)]
 MANY = 2000
 """Messages that are more than the system's buffers and the server's take."""
 
@@ -87,7 +88,7 @@ def test_big_messages_of_some_do_not_close_it_nor_displace_those_of_others(there
 
 
 def test_floods_of_updates_leave_it_with_the_newest(there: Room) -> None:
-    eves = [there.join(streams=STREAMS) for _ in range(2)]
+    eves = [there.join(streams=STREAMS, channels=CHANNELS) for _ in range(2)]
     for number in range(MANY // 2):
         for eve, _ in eves:
             eve.send("room.updated", owners=[f"o-{number}"])
@@ -103,7 +104,7 @@ def test_floods_of_updates_leave_it_with_the_newest(there: Room) -> None:
 
 
 def test_after_a_flood_of_updates_nothing_follows_the_leaving(there: Room) -> None:
-    eve, eve_id = there.join(streams=STREAMS)
+    eve, eve_id = there.join(streams=STREAMS, channels=CHANNELS)
     for number in range(MANY):
         eve.send("room.updated", owners=[f"o-{number}"])
     eve.sync()

@@ -117,6 +117,30 @@ def test_names_are_cleaned(name: str | None, clean: str) -> None:
     assert protocol.clean_name(name, "nobody") == clean
 
 
+@settings(max_examples=int(300 * FUZZ), deadline=None)
+@given(st.text(max_size=70) | st.text("a é\u0308\u200d\t🙂", max_size=8))
+def test_a_channel_name_is_taken_as_it_is_or_refused_where_cleaning_would_change_it(name: str) -> None:
+    message = protocol.Updated(channels=[protocol.Channel(name=name)])
+    try:
+        frame = protocol.encode(message)
+    except UnicodeEncodeError:
+        return  # half a character, which no frame can hold
+    if name and name == protocol.clean_name(name, ""):
+        assert protocol.decode_client(frame) == message
+    else:
+        with pytest.raises(InvalidMessage):
+            protocol.decode_client(frame)
+
+
+def test_a_channel_name_that_is_refused_is_named_shortly_and_with_what_would_do() -> None:
+    with pytest.raises(InvalidMessage) as refused:
+        protocol.check_channel_name("two\nlines" + "x" * 1000)
+    assert "'two\\nlines" in str(refused.value)
+    assert "1 to 64 visible characters" in str(refused.value)
+    assert len(str(refused.value)) < 200
+    assert protocol.check_channel_name("spectra 2") == "spectra 2"
+
+
 @pytest.mark.parametrize("room_id", ["a", "meeting-123", "A.b_c-9", "x" * 64])
 def test_room_ids_of_the_allowed_characters_are_accepted(room_id: str) -> None:
     assert protocol.check_room_id(room_id) == room_id
