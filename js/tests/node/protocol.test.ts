@@ -2,6 +2,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { CHANNEL_DEFAULTS, checkChannelName } from "../../src/channel";
 import { decodeClient, decodeServer, encode, FINAL_CLOSE_CODES, MAX_MESSAGE } from "../../src/protocol";
 import { DecodeError } from "../../src/schema";
 
@@ -59,6 +60,19 @@ test("an error names the field that is wrong", () => {
     participant: { id: "a", name: 3, kind: "browser", user: "u" },
   });
   expect(() => decodeServer(frame)).toThrow(/participant\.name/);
+});
+
+test("what has its default is left out, so that equal options read equal", () => {
+  const said = { ordered: true, reliable: true, policy: "block", maxsize: 64, maxbytes: 268435456 };
+  const frame = { type: "room.updated", channels: [{ name: "log", ...said }] };
+  expect(decodeClient(JSON.stringify(frame))).toEqual({ type: "room.updated", channels: [{ name: "log" }] });
+  expect(CHANNEL_DEFAULTS).toEqual(said);
+});
+
+test("a channel name that is refused is named shortly and with what would do", () => {
+  const name = `two\nlines${"x".repeat(1000)}`;
+  expect(() => checkChannelName(name)).toThrow(/^"two\\nlinesx{1,64}" is no channel name: use 1 to 64 visible/);
+  expect(() => checkChannelName("spectra 2")).not.toThrow();
 });
 
 test("a field called like a property of every object is not taken for one of ours", () => {
