@@ -71,7 +71,9 @@ test("what has its default is left out, so that equal options read equal", () =>
 
 test("a channel name that is refused is named shortly and with what would do", () => {
   const name = `two\nlines${"x".repeat(1000)}`;
-  expect(() => checkChannelName(name)).toThrow(/^"two\\nlinesx{1,64}" is no channel name: use 1 to 64 visible/);
+  expect(() => checkChannelName(name)).toThrow(
+    /^"two\\nlinesx{1,64}" is no channel name: use 1 to 64 visible/,
+  );
   expect(() => checkChannelName("spectra 2")).not.toThrow();
 });
 
