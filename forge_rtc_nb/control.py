@@ -1,7 +1,6 @@
 """What the kernel and its engine process say to each other over their socket: typed messages, length-prefixed msgpack.
 
-Not a public protocol: both ends are always of one version. Pictures never go this way, they cross in shared memory (`ring`);
-what is large and sent or received crosses in memory blocks (`blocks`), whose descriptors accompany these messages.
+Not a public protocol: both ends are always of one version. Arrays never go this way, they cross in shared memory (`ring`).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from .protocol import Channel, Participant
+from .protocol import Participant
 
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes in one control message; the longest real one lists the participants of a full room."""
@@ -148,125 +147,6 @@ class PeerFault(Control, frozen=True):
     message: str
 
 
-class OpenChannel(Control, frozen=True):
-    """Kernel: open a data channel. Answered by `Reply` when the server has taken it, or said why not."""
-
-    req: int
-    room: str
-    channel: Channel
-
-
-class CloseChannel(Control, frozen=True):
-    req: int
-    room: str
-    channel: str
-
-
-class SendData(Control, frozen=True):
-    """Kernel: send a message on a channel. Answered by `Reply` when every receiver has it in its queue.
-
-    ``body`` is None where it comes in a memory block (`blocks`), whose descriptor travels with this message.
-    """
-
-    req: int
-    room: str
-    channel: str
-    to: list[str] | None
-    """Participant ids; None for all who have the channel open."""
-    header: bytes
-    """JSON, as docs/protocol.md has it."""
-    size: int
-    body: bytes | None = None
-
-
-class CancelSend(Control, frozen=True):
-    """Kernel: stop a send. Its `Reply` then says ``send-timeout`` and names the slow receivers, unless all have it by now."""
-
-    send: int
-    """``req`` of the `SendData`."""
-
-
-class SendProgress(Control, frozen=True):
-    """Engine: so much of a send has left, at most ten times a second; of the receiver that is the furthest behind."""
-
-    send: int
-    sent: int
-    """Bytes of the body."""
-
-
-class Received(Control, frozen=True):
-    """Engine: a message for a channel of this kernel; ``body`` as in `SendData`."""
-
-    room: str
-    channel: str
-    sender: str
-    """Participant id."""
-    header: bytes
-    size: int
-    body: bytes | None = None
-
-
-class Taken(Control, frozen=True):
-    """Kernel: messages left a channel's queue (read, or dropped), so that there is room for others."""
-
-    room: str
-    channel: str
-    count: int
-    size: int
-    """The sum of their ``size``."""
-
-
-class ChannelEnded(Control, frozen=True):
-    """Engine: the channel is closed against the kernel's will."""
-
-    room: str
-    channel: str
-    message: str
-
-
-class ChannelFault(Control, frozen=True):
-    """Engine: what a participant sent on a channel could not be used and is dropped; an ``error`` event of the room."""
-
-    room: str
-    channel: str
-    """Empty for the shared mapping."""
-    participant_id: str
-    message: str
-
-
-class SetShared(Control, frozen=True):
-    """Kernel: write a key of the shared mapping, or delete it (``header`` None). Answered by `Reply`."""
-
-    req: int
-    room: str
-    key: str
-    header: bytes | None
-    size: int = 0
-    body: bytes | None = None
-
-
-class SharedChanged(Control, frozen=True):
-    """Engine: a key of the shared mapping has this value now, or is deleted (``header`` None); whoever wrote it."""
-
-    room: str
-    key: str
-    writer: str
-    """Participant id."""
-    time: float
-    header: bytes | None
-    size: int = 0
-    body: bytes | None = None
-
-
-class SharedSynced(Control, frozen=True):
-    """Engine: the mapping holds all that those who were in the room when this kernel came had."""
-
-    room: str
-
-
-Carrier = SendData | Received | SetShared | SharedChanged
-"""Messages whose body may travel in a memory block."""
-
 Message = (
     Join
     | Leave
@@ -283,25 +163,7 @@ Message = (
     | ViewReady
     | ViewEnded
     | PeerFault
-    | OpenChannel
-    | CloseChannel
-    | SendData
-    | CancelSend
-    | SendProgress
-    | Received
-    | Taken
-    | ChannelEnded
-    | ChannelFault
-    | SetShared
-    | SharedChanged
-    | SharedSynced
 )
-
-
-def carries_block(message: Control) -> bool:
-    """Whether a descriptor of a memory block belongs to this message."""
-    return isinstance(message, Carrier) and message.body is None and message.size > 0
-
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

@@ -96,14 +96,7 @@ export interface Limits {
   burst: number;
   participants: number;
   resume_seconds: number;
-  /** In one message of a data channel. */
-  data_bytes?: number;
-  /** In the room's shared mapping altogether. */
-  shared_bytes?: number;
 }
-
-/** Of both where a welcome does not say. */
-export const DATA_BYTES = 1024 ** 3;
 
 interface Envelope {
   to?: string;
@@ -252,8 +245,6 @@ const limits = record<Limits>({
   burst: required(integer()),
   participants: required(integer()),
   resume_seconds: required(number),
-  data_bytes: optional(integer(), DATA_BYTES),
-  shared_bytes: optional(integer(), DATA_BYTES),
 });
 
 const description = record<Description>({

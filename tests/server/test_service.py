@@ -24,7 +24,6 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.websocket import WebSocketClientConnection, WebSocketHandler, websocket_connect
-from traitlets.config import Config
 
 import forge_rtc_nb as rtc
 from forge_rtc_nb import protocol
@@ -155,13 +154,6 @@ async def test_the_calls_for_other_extensions(tmp_path: Path) -> None:
         for call in (service.get_room, service.delete_room):
             with pytest.raises(RoomNotFound):
                 await call("meeting")
-
-
-async def test_clients_are_told_how_much_data_a_message_and_the_shared_mapping_may_have(tmp_path: Path) -> None:
-    settings = Config(ForgeRTC={"max_data_bytes": 1000, "max_shared_bytes": 2**53})
-    async with running(tmp_path, config=settings, identity_provider_class=NamedUsers) as server:
-        limits = (await join(await server.connect("forge-rtc/ws/webrtc?room=r", "ann")))["limits"]
-        assert (limits["data_bytes"], limits["shared_bytes"]) == (1000, 2**53)
 
 
 async def test_too_many_rooms(tmp_path: Path) -> None:

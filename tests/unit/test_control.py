@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from forge_rtc_nb import control
 from forge_rtc_nb.control import MAX_FRAME, Control, Unpacker, Way, pack
-from forge_rtc_nb.protocol import Channel, Participant, Stream
+from forge_rtc_nb.protocol import Participant, Stream
 
 FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
 CAMERA = Stream(id="camera-1", name="camera", kind="video", source="camera", started=3.5)
@@ -37,19 +37,6 @@ EVERY: list[Control] = [
     control.ViewReady(4),
     control.ViewEnded(4, "memory", "none left"),
     control.PeerFault("room", "p1", "lost"),
-    control.OpenChannel(5, "room", Channel(name="spectra", ordered=False, reliable=False)),
-    control.CloseChannel(6, "room", "spectra"),
-    control.SendData(7, "room", "spectra", ["p1"], b"{}", 2, b"ab"),
-    control.SendData(8, "room", "spectra", None, b"{}", 2**30),
-    control.CancelSend(7),
-    control.SendProgress(8, 65536),
-    control.Received("room", "spectra", "p1", b"{}", 2, b"ab"),
-    control.Taken("room", "spectra", 1, 2),
-    control.ChannelEnded("room", "spectra", "the room is closed"),
-    control.ChannelFault("room", "spectra", "p1", "no header"),
-    control.SetShared(9, "room", "w", b"{}", 2, b"ab"),
-    control.SharedChanged("room", "w", "p1", 3.5, None),
-    control.SharedSynced("room"),
 ]
 
 
