@@ -6,12 +6,10 @@ together messages of any size, in quadratic time (RFC 8831 section 6.6 lets a re
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from struct import pack, unpack_from
+from struct import unpack_from
 from typing import Any
 
-from aiortc import RTCDataChannel
 from aiortc.rtcsctptransport import (
     DATA_CHANNEL_ACK,
     DATA_CHANNEL_OPEN,
@@ -30,11 +28,12 @@ WINDOW = 1024 * 1024
 """Bytes that may wait behind a lost packet; what aiortc advertises at first."""
 FEW_CHUNKS = LOCAL_MAX_MESSAGE_SIZE // 16384
 """So few are never too large: a packet is at most a DTLS record."""
+MANY_CHUNKS = 8192
+"""So many are too much work, however small they are: aiortc looks at all of them with each one that comes."""
 
 _transport: Any = RTCSctpTransport
 _receive = _transport._data_channel_receive
 _receive_chunk = _transport._receive_data_chunk
-_set_state = _transport._set_state
 
 
 async def receive(self: Any, stream_id: int, pp_id: int, data: bytes) -> None:
@@ -54,12 +53,9 @@ def _dcep_fits(transport: Any, stream_id: int, data: bytes) -> bool:
     if data[:1] != bytes([DATA_CHANNEL_OPEN]) or len(data) < 12:
         return False
     label, protocol = unpack_from("!HH", data, 8)
-    whole = len(data) >= 12 + label + protocol and _is_utf8(data[12 : 12 + label])
-    return not known and whole and _is_utf8(data[12 + label : 12 + label + protocol]) and _has_room(transport)
-
-
-def _has_room(transport: Any) -> bool:
-    return len(transport._data_channels) < MAX_CHANNELS
+    if known or len(transport._data_channels) >= MAX_CHANNELS or len(data) < 12 + label + protocol:
+        return False
+    return _is_utf8(data[12 : 12 + label]) and _is_utf8(data[12 + label : 12 + label + protocol])
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -86,38 +82,16 @@ async def receive_chunk(self: Any, chunk: DataChunk) -> None:
 
 def _check_size(transport: Any, stream_id: int, stream: Any) -> None:
     size = sum(len(chunk.user_data) for chunk in stream.reassembly)
-    if size <= LOCAL_MAX_MESSAGE_SIZE + WINDOW:
+    if size <= LOCAL_MAX_MESSAGE_SIZE + WINDOW and len(stream.reassembly) <= MANY_CHUNKS:
         return
     stream.overflowed = True
     transport._advertised_rwnd += size
     stream.reassembly = []
-    channel: RTCDataChannel | None = transport._data_channels.get(stream_id)
+    channel = transport._data_channels.get(stream_id)
     if channel is not None:
         channel.emit("message", "")  # text, which no channel of ours may carry: whoever listens closes it
-
-
-def announce(self: Any, channel: RTCDataChannel) -> None:
-    """`RTCSctpTransport._data_channel_open` with the lengths of label and protocol in bytes (RFC 8832 section 5.1), not in
-    characters."""
-    kind = (0 if channel.ordered else 0x80) | (channel.maxRetransmits is not None) | 2 * (channel.maxPacketLifeTime is not None)
-    reliability = channel.maxRetransmits if channel.maxRetransmits is not None else channel.maxPacketLifeTime or 0
-    label, protocol = channel.label.encode(), channel.protocol.encode()
-    data = pack("!BBHLHH", DATA_CHANNEL_OPEN, kind, 0, reliability, len(label), len(protocol)) + label + protocol
-    self._data_channel_queue.append((channel, WEBRTC_DCEP, data))
-    asyncio.ensure_future(self._data_channel_flush())  # noqa: RUF006 - as aiortc does it
-
-
-def close_all(self: Any, state: Any) -> None:
-    """`RTCSctpTransport._set_state`, which cannot close a channel that waits for its number."""
-    _set_state(self, state)
-    if state == self.State.CLOSED:
-        for channel, _, _ in self._data_channel_queue:
-            channel._setReadyState("closed")
-        self._data_channel_queue.clear()
 
 
 def install_channel_fixes() -> None:
     _transport._data_channel_receive = receive
     _transport._receive_data_chunk = receive_chunk
-    _transport._data_channel_open = announce
-    _transport._set_state = close_all
