@@ -25,7 +25,7 @@ class Assembly:
         self.size = begin.size
         self.identity = identity
         """The sender's name of this message, the same when it is sent again on another data channel; "" for none."""
-        self.admitted = False
+        self.admitted = self.ignored = False
         self.place: Memory | None = None
         self.got = 0
         self._parts: dict[int, bytes | memoryview] | None = {}
@@ -59,8 +59,9 @@ class Assembly:
             self._parts = None
 
     def ignore(self) -> None:
-        """Only count what comes."""
-        self.admitted, self._parts = True, None
+        """Only count what comes: it is here already."""
+        self.admitted = self.ignored = True
+        self._parts = None
 
     @property
     def body(self) -> Memory | bytes:

@@ -1,50 +1,29 @@
 """The receiving half of a data channel from one participant: frames become messages, as there is room; pure (engine process).
 
-`docs/protocol.md`, Frames. Like an outlet it outlives its data channel, and forgets what was not complete at `restart`.
+`docs/data-draft.md`, Frames. Like an outlet it outlives its data channel, and forgets what was not complete at `restart`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
 
-from ...frames import Abort, Begin, Frame, More, Taken
+from ...frames import Begin, Frame, More, Taken
 from .account import Account
-from .assembly import Assembly, Memory
+from .assembly import Assembly
 from .numbers import Numbers
+from .receiving import Receiving, Store
 from .violation import Violation
 
 REMEMBERED = 64
 """Messages whose names are remembered, to know one that is sent again."""
 
 
-class Store(Protocol):
-    """Where messages go: the queue of a channel, or the shared mapping."""
-
-    def check(self, header: bytes, size: int) -> str:
-        """Look at what comes before any memory is taken for it, and return its name. `ValueError` says why not."""
-
-    def admit(self, size: int) -> bool:
-        """Reserve room for a message, where there is any."""
-
-    def allocate(self, size: int) -> Memory | None:
-        """Memory for the body of an admitted message; None where its parts shall be kept and joined (small ones)."""
-
-    def deliver(self, header: bytes, size: int, body: Memory | bytes) -> None:
-        """The message is complete."""
-
-    def give_up(self, size: int, place: Memory | None) -> None:
-        """An admitted message will not be completed."""
-
-
-class Inlet:
-    """Of a reliable data channel. ``replies`` collects the frames to send back; whoever calls takes them."""
+class Inlet(Receiving):
+    """Of a reliable data channel."""
 
     def __init__(self, store: Store, ordered: bool = True) -> None:
-        self._store = store
-        self._ordered = ordered
+        super().__init__(store, ordered)
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
-        self.replies: deque[Frame] = deque()
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -60,24 +39,13 @@ class Inlet:
         self._account = Account(self.replies)
 
     def restart(self) -> None:
-        """There is a new data channel, or will be none any more."""
         for assembly in self._assemblies.values():
-            if assembly.admitted and assembly.identity not in self._seen:
-                self._store.give_up(assembly.size, assembly.place)
+            self._give_up(assembly)
         self.replies.clear()
         self._begin_anew()
 
     def receive(self, frame: Frame) -> None:
-        """A frame of the sender. `Violation` where it must not be."""
-        match frame:
-            case Begin():
-                self._begin(frame)
-            case More():
-                self._more(frame)
-            case Abort(number=number):
-                self._abort(number)
-            case _:
-                raise Violation("it confirms what was never sent")
+        super().receive(frame)
         self.advance()
 
     def advance(self) -> None:
@@ -92,16 +60,13 @@ class Inlet:
             self._account.spend(frame.size - paid, messages=1)
             self._end(number, frame.size)
             return
-        try:
-            identity = self._store.check(frame.header, frame.size)
-        except ValueError as error:
-            raise Violation(f"message {number} cannot be used: {error}") from None
+        identity = self._checked(frame)
         self._account.spend(len(frame.body), messages=1)
         self._newest = max(self._newest, number)
         assembly = self._assemblies[number] = Assembly(frame, identity)
         for part in self._orphans.pop(number, []):
             assembly.add(part.offset, part.body)
-        if identity and identity in self._seen:
+        if identity in self._seen:
             assembly.ignore()
             self._account.grant(assembly.size, at_once=True)
             self._finish(assembly)
@@ -148,8 +113,7 @@ class Inlet:
             self._account.spend(assembly.size - assembly.got, checked=False)
             self._end(number, assembly.size)
             return
-        if assembly.identity not in self._seen:
-            self._store.give_up(assembly.size, assembly.place)
+        self._give_up(assembly)
         self._account.spend(assembly.size - assembly.got, checked=False)
         self._numbers.end(number)
 
@@ -178,7 +142,12 @@ class Inlet:
         del self._assemblies[assembly.number]
         self._numbers.end(assembly.number)
         self.replies.append(Taken(assembly.number))
-        if assembly.identity and assembly.identity in self._seen:
+        if assembly.ignored:
             return
-        self._seen.append(assembly.identity)
+        if assembly.identity:
+            self._seen.append(assembly.identity)
         self._store.deliver(assembly.header, assembly.size, assembly.body)
+
+    def _give_up(self, assembly: Assembly) -> None:
+        if assembly.admitted and not assembly.ignored:
+            self._store.give_up(assembly.size, assembly.place)

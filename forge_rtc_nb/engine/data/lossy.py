@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from ...frames import Abort, Begin, Frame, More
+from ...frames import Begin, More
 from .assembly import Assembly
-from .inlet import Store
+from .receiving import Receiving, Store
 from .violation import Violation
 
 ASSEMBLIES = 4
@@ -15,13 +15,11 @@ ORPHANS = 16
 """Parts kept whose message has not begun: those of one frame that was overtaken."""
 
 
-class LossyInlet:
+class LossyInlet(Receiving):
     """As `Inlet`, without credit and confirmation; a message older than one that is complete is dropped."""
 
     def __init__(self, store: Store, ordered: bool = True) -> None:
-        self._store = store
-        self._ordered = ordered
-        self.replies: deque[Frame] = deque()
+        super().__init__(store, ordered)
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -34,30 +32,12 @@ class LossyInlet:
         self._drop(list(self._assemblies))
         self._begin_anew()
 
-    def receive(self, frame: Frame) -> None:
-        """A frame of the sender. `Violation` where it must not be."""
-        match frame:
-            case Begin():
-                self._begin(frame)
-            case More():
-                self._more(frame)
-            case Abort(number=number):
-                self._drop([number])
-            case _:
-                raise Violation("it confirms messages on a channel that confirms none")
-
-    def advance(self) -> None:
-        """Nothing waits for room here."""
-
     def _begin(self, frame: Begin) -> None:
         if frame.number in self._assemblies:
             raise Violation(f"message {frame.number} begins twice")
         if frame.number <= self._over:
             return
-        try:
-            self._store.check(frame.header, frame.size)
-        except ValueError as error:
-            raise Violation(f"message {frame.number} cannot be used: {error}") from None
+        self._checked(frame)
         if not self._store.admit(frame.size):
             return
         assembly = self._assemblies[frame.number] = Assembly(frame, "")
@@ -83,6 +63,9 @@ class LossyInlet:
         self._over = max(self._over, assembly.number)
         self._drop([number for number in self._assemblies if number < assembly.number])
         self._store.deliver(assembly.header, assembly.size, assembly.body)
+
+    def _abort(self, number: int) -> None:
+        self._drop([number])
 
     def _drop(self, numbers: list[int]) -> None:
         for number in numbers:
