@@ -1,6 +1,6 @@
 """Arrays, bytes, text and JSON as a header and a body, and back. Kernel and engine use it; pure, no I/O.
 
-`docs/protocol.md` describes headers and bodies in words; `tests/wire/data/values.json` holds examples that both languages must
+`docs/data-draft.md` describes headers and bodies in words; `tests/wire/data/values.json` holds examples that both languages must
 read alike. What comes from others is checked before any memory is taken for it; nothing in it is ever run or unpickled.
 """
 
@@ -35,7 +35,11 @@ Body = bytes | bytearray | memoryview
 
 
 class InvalidValue(ValueError):
-    """What came is not a value as docs/protocol.md has it; the text says why."""
+    """What came is not a value as docs/data-draft.md has it; the text says why."""
+
+
+class MessageTooLarge(InvalidValue):
+    """A body has more bytes than its receiver takes."""
 
 
 # ---- headers ----
@@ -99,10 +103,10 @@ def parse_header(data: Body) -> ValueHeader:
 def check(header: ValueHeader, size: int, limit: int) -> None:
     """See whether a body of ``size`` bytes is one of this header and at most ``limit``, before memory is taken for it.
 
-    `InvalidValue` where it is over the limit, or the two do not fit together.
+    Errors: `MessageTooLarge`; `InvalidValue` where the two do not fit together.
     """
     if size > limit:
-        raise InvalidValue(f"a message may have {limit} bytes, this one has {size}")
+        raise MessageTooLarge(f"a message may have {limit} bytes, this one has {size}")
     if not isinstance(header, ArrayHeader):
         return
     if len(header.shape) > MAX_DIMS:
@@ -147,7 +151,9 @@ def copy_into(array: Array, target: memoryview) -> None:
 def view(header: ArrayHeader, body: Body) -> Array:
     """The array that a body is: read-only, over that very memory, which it keeps alive. The header is a checked one."""
     check(header, len(body), len(body))
-    return np.ndarray(header.shape, DTYPES[header.dtype], buffer=memoryview(body).toreadonly(), order=header.order)
+    # Through an array of bytes, which refuses to become writable again; a memoryview is passed by for what is behind it.
+    memory = np.frombuffer(memoryview(body).toreadonly(), np.uint8)
+    return np.ndarray(header.shape, DTYPES[header.dtype], buffer=memory, order=header.order)
 
 
 # ---- any value ----

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_rtc_nb import frames
-from forge_rtc_nb.arrays import ArrayHeader, InvalidValue, check, pack, parse_header
+from forge_rtc_nb.arrays import ArrayHeader, InvalidValue, MessageTooLarge, check, pack, parse_header
 from forge_rtc_nb.frames import MAX_FRAME, MAX_SIZE, Abort, Begin, Credit, Frame, FrameError, More, Taken, decode, encode
 
 FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
@@ -236,8 +236,10 @@ def read(data: bytes) -> str:
     try:
         header = parse_header(frame.header)
         check(header, frame.size, LIMIT)
+    except MessageTooLarge:
+        return "too large"
     except InvalidValue:
-        return "too large" if frame.size > LIMIT else "no header"
+        return "no header"
     assert frame.size <= LIMIT
     return "array" if isinstance(header, ArrayHeader) else "other value"
 
