@@ -1,7 +1,7 @@
 """Arrays, bytes, text and JSON as a header and a body, and back. Kernel and engine use it; pure, no I/O.
 
-`docs/data-draft.md` describes headers and bodies in words; `tests/wire/data/values.json` holds examples that both languages must
-read alike. What comes from others is checked before any memory is taken for it; nothing in it is ever run or unpickled.
+`docs/data-draft.md` describes headers and bodies in words; `tests/wire/data/values.json` holds examples that both languages
+must read alike. What comes from others is checked before any memory is taken for it; nothing in it is ever run or unpickled.
 """
 
 from __future__ import annotations
