@@ -3,7 +3,8 @@
  * A pair (this tab and one other participant) has at most one connection, known by its epoch. To a kernel the browser
  * always offers; between browsers this is perfect negotiation (W3C WebRTC 1.0 section 10.7), the higher participant id
  * being the polite one. Streams flow only to subscribers: each subscribed stream of ours has a slot, which stands for
- * one sendonly transceiver.
+ * one sendonly transceiver. Data channels open in band on whatever connection there is: where data is needed and there
+ * is none, one side alone makes it, the tab with a kernel and the lower id between browsers.
  */
 
 import { type Link, MAX_FOUND, newLink } from "./link";
@@ -22,6 +23,8 @@ export type Input =
   /** We ask for a stream of the other, or do not want it any more. */
   | { is: "wanted"; stream: string }
   | { is: "unwanted"; stream: string }
+  /** Whether the two have data for each other. */
+  | { is: "needed"; needed: boolean }
   | { is: "message"; message: PairMessage }
   /** What the connection did: made an offer or answer, took the answer, found a candidate, opened, died. */
   | { is: "offered"; epoch: number; sdp: string; mids: ReadonlyMap<number, string> }
@@ -56,6 +59,7 @@ export class Negotiation {
   readonly #now: () => number;
   readonly #subscribed = new Map<string, Stream>();
   readonly #wanted = new Set<string>();
+  #needed = false;
   #link: Link | null = null;
   #highest = 0;
   /** Offers up to this epoch belong to connections that are gone. */
@@ -69,6 +73,11 @@ export class Negotiation {
     this.#kernel = kind === "kernel";
     this.#polite = me > other;
     this.#now = now;
+  }
+
+  /** This side is the one that makes a connection for data, and opens its data channels. */
+  get leads(): boolean {
+    return this.#kernel || !this.#polite;
   }
 
   /** The streams the other is subscribed to. */
@@ -105,12 +114,15 @@ export class Negotiation {
         if (this.#wanted.delete(input.stream))
           this.#send({ type: "stream.unsubscribe", stream: input.stream });
         break;
+      case "needed":
+        this.#needed = input.needed;
+        break;
       case "message":
         this.#receive(input.message);
         break;
       case "retry":
         this.#waiting = false;
-        if (!this.#link && this.#subscribed.size === 0 && this.#wanted.size > 0) this.#askAnew(this.#floor);
+        if (!this.#link && !this.#offers && this.#awaits) this.#askAnew(this.#floor);
         break;
       case "unanswered":
         if (this.#link?.answer) this.#link.unanswered = true;
@@ -121,6 +133,16 @@ export class Negotiation {
       default:
         if (this.#link?.epoch === input.epoch) this.#connection(this.#link, input);
     }
+  }
+
+  /** Something is to go over a connection that is ours to make. */
+  get #offers(): boolean {
+    return this.#subscribed.size > 0 || (this.#needed && this.leads);
+  }
+
+  /** Something is to come over one that is the other's to make, unless we make one first. */
+  get #awaits(): boolean {
+    return this.#wanted.size > 0 || this.#needed;
   }
 
   #connection(link: Link, input: Extract<Input, { epoch: number }>): void {
@@ -244,8 +266,8 @@ export class Negotiation {
   }
 
   #advance(): void {
-    if (!this.#link && this.#subscribed.size > 0 && !this.#waiting) {
-      this.#create(Math.max(this.#now(), this.#highest + 1));
+    if (!this.#link && this.#offers && !this.#waiting) {
+      this.#create(Math.max(this.#now(), this.#highest + 1)).needsOffer = true;
     }
     const link = this.#link;
     if (link) this.#fill(link);
@@ -299,11 +321,11 @@ export class Negotiation {
 
   #died(link: Link): void {
     this.#close(link);
-    if (this.#subscribed.size > 0) {
+    if (this.#offers) {
       this.#waiting = true;
       this.#actions.push({ do: "retry", attempt: this.#attempt++ });
-    } else if (this.#wanted.size > 0) {
-      // The other sends to us, so it is the one to offer; it may not have noticed yet. What dies before it opens would
+    } else if (this.#awaits) {
+      // The other is the one to offer; it may not have noticed yet. What dies before it opens would
       // die again at once: then we wait before we ask.
       if (this.#attempt++ === 0) this.#askAnew(link.epoch);
       else this.#actions.push({ do: "retry", attempt: this.#attempt - 2 });

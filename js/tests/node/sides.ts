@@ -20,7 +20,9 @@ export class Side {
   readonly outbox: RoutedMessage[] = [];
   /** The connection's work that is not done yet. */
   readonly work: Action[] = [];
+  /** The newest connection's epoch, and that of the present one, where there is one. */
   epoch = 0;
+  live: number | null = null;
   slots = 0;
 
   constructor(me: string, other: string, kind: Kind = "browser", now = 1000) {
@@ -31,12 +33,17 @@ export class Side {
     for (const action of this.negotiation.handle(input)) {
       this.log.push(action);
       if (action.do === "send") this.outbox.push(action.message);
-      else if (action.do === "create") this.epoch = action.epoch;
-      else if (action.do === "close") this.work.length = 0;
+      else if (action.do === "create") this.epoch = this.live = action.epoch;
+      else if (action.do === "close") this.#close();
       else this.work.push(action);
       if (action.do === "create") this.slots = 0;
       if (action.do === "add") this.slots += 1;
     }
+  }
+
+  #close(): void {
+    this.work.length = 0;
+    this.live = null;
   }
 
   /** Let the connection finish what it was told. */
