@@ -14,25 +14,34 @@ import {
   type Reader,
   record,
   required,
+  text,
 } from "../schema";
 import { MAX_HEADER } from "./frames";
 import { DTYPES, type Dtype, MAX_DIMS, NdArray, type Order, sizeOf } from "./ndarray";
 
+/** Bytes of a message's body. */
+export const MAX_MESSAGE = 2 ** 30;
 /** Lists and objects inside each other in a JSON value. */
 export const MAX_DEPTH = 256;
+const MAX_ID = 64;
 
-export interface ArrayHeader {
+/** What every header has. */
+interface Stamp {
+  /** The sender's clock at `send`, Unix seconds. */
+  time: number;
+  /** The sender's name of this message, by which one that is sent again is known. */
+  id?: string;
+}
+
+export interface ArrayHeader extends Stamp {
   kind: "array";
   dtype: Dtype;
   shape: number[];
   order?: Order;
-  /** The sender's clock at `send`, Unix seconds. */
-  time: number;
 }
 
-export interface OtherHeader {
+export interface OtherHeader extends Stamp {
   kind: "bytes" | "str" | "json" | "table" | "frame";
-  time: number;
 }
 
 export type ValueHeader = ArrayHeader | OtherHeader;
@@ -72,11 +81,13 @@ const ARRAY: Reader<ArrayHeader> = record<ArrayHeader>({
   shape: required(list(integer(0, Number.MAX_SAFE_INTEGER), MAX_DIMS)),
   order: optional(oneOf("C", "F"), "C"),
   time: required(number),
+  id: optional(text({ max: MAX_ID }), ""),
 });
 
 const OTHER: Reader<OtherHeader> = record<OtherHeader>({
   kind: required(oneOf("bytes", "str", "json", "table", "frame")),
   time: required(number),
+  id: optional(text({ max: MAX_ID }), ""),
 });
 
 /** The header of a value as part of some JSON. */
@@ -99,7 +110,7 @@ export function parseHeader(data: Uint8Array): ValueHeader {
  * Throws a `MessageTooLarge`, or a `DecodeError` where the two do not fit together.
  */
 export function check(header: ValueHeader, size: number, limit: number): void {
-  if (size > limit) throw new MessageTooLarge(`a message may have ${limit} bytes, this one has ${size}`);
+  checkSize(size, limit);
   if (header.kind !== "array") return;
   const expected = refusing("an array", () => sizeOf(header.dtype, header.shape));
   if (size !== expected) {
@@ -109,19 +120,36 @@ export function check(header: ValueHeader, size: number, limit: number): void {
   }
 }
 
+function checkSize(size: number, limit: number): void {
+  if (size > limit) throw new MessageTooLarge(`a message may have ${limit} bytes, this one has ${size}`);
+}
+
 // ---- values ----
 
-/** A value as header and body; `time` is Unix seconds. Throws a `TypeError` or `RangeError` that says what cannot be sent. */
-export function pack(value: Sendable, time: number): Packed {
-  if (typeof value === "string") return packed({ kind: "str", time }, utf8Bytes(value));
-  if (value instanceof NdArray) return packed(headerOf(value, time), copyOf(value.bytes));
-  if (value instanceof ArrowStream) return packed({ kind: value.kind, time }, copyOf(value.bytes));
-  if (ArrayBuffer.isView(value)) return packView(value, time);
+/** A value as header and body; `time` is Unix seconds.
+ *
+ * Throws a `MessageTooLarge`, or a `TypeError` or `RangeError` that says what cannot be sent.
+ */
+export function pack(
+  value: Sendable,
+  time: number,
+  { id = "", limit = MAX_MESSAGE }: { id?: string; limit?: number } = {},
+): Packed {
+  const stamp: Stamp = id === "" ? { time } : { time, id };
+  if (typeof value === "string") return packed({ kind: "str", ...stamp }, utf8Bytes(value), limit);
+  if (value instanceof NdArray) {
+    return packed(headerOf(value, stamp), copyOf(value.bytes, limit), limit);
+  }
+  if (value instanceof ArrowStream) {
+    return packed({ kind: value.kind, ...stamp }, copyOf(value.bytes, limit), limit);
+  }
+  if (ArrayBuffer.isView(value)) return packed(viewHeader(value, stamp), copyOf(value, limit), limit);
   if (tagOf(value) === "ArrayBuffer") {
-    return packed({ kind: "bytes", time }, new Uint8Array(value as ArrayBuffer).slice());
+    const bytes = new Uint8Array(value as ArrayBuffer);
+    return packed({ kind: "bytes", ...stamp }, copyOf(bytes, limit), limit);
   }
   checkJson(value, MAX_DEPTH);
-  return packed({ kind: "json", time }, utf8Bytes(JSON.stringify(value)));
+  return packed({ kind: "json", ...stamp }, utf8Bytes(JSON.stringify(value)), limit);
 }
 
 /** The value of a header that was checked, and of its body, over whose memory it may lie. Throws a `DecodeError`. */
@@ -145,12 +173,13 @@ export function unpack(header: ValueHeader, body: Uint8Array): Value {
   }
 }
 
-function packed(header: ValueHeader, body: Uint8Array<ArrayBuffer>): Packed {
+function packed(header: ValueHeader, body: Uint8Array<ArrayBuffer>, limit: number): Packed {
+  checkSize(body.length, limit);
   return { header: utf8Bytes(JSON.stringify(header)), body };
 }
 
-function headerOf({ dtype, shape, order }: NdArray, time: number): ArrayHeader {
-  return { kind: "array", dtype, shape: [...shape], ...(order === "F" && { order }), time };
+function headerOf({ dtype, shape, order }: NdArray, stamp: Stamp): ArrayHeader {
+  return { kind: "array", dtype, shape: [...shape], ...(order === "F" && { order }), ...stamp };
 }
 
 /** By name, as not every browser has each of them, and those of another frame are of other classes. */
@@ -169,16 +198,20 @@ const DTYPE_OF: ReadonlyMap<string, Dtype> = new Map([
   ["Float64Array", "<f8"],
 ]);
 
-function packView(view: ArrayBufferView, time: number): Packed {
+function viewHeader(view: ArrayBufferView, stamp: Stamp): ValueHeader {
   const dtype = DTYPE_OF.get(tagOf(view));
-  if (dtype === undefined) return packed({ kind: "bytes", time }, copyOf(view));
-  const { length } = view as Uint8Array;
-  return packed({ kind: "array", dtype, shape: [length], time }, copyOf(view));
+  if (dtype === undefined) return { kind: "bytes", ...stamp };
+  return { kind: "array", dtype, shape: [(view as Uint8Array).length], ...stamp };
 }
 
 const tagOf = (value: unknown) => Object.prototype.toString.call(value).slice("[object ".length, -1);
 
-function copyOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array<ArrayBuffer> {
+/** Throws a `MessageTooLarge` before any memory is taken. */
+function copyOf(
+  { buffer, byteOffset, byteLength }: ArrayBufferView,
+  limit = Number.POSITIVE_INFINITY,
+): Uint8Array<ArrayBuffer> {
+  checkSize(byteLength, limit);
   return new Uint8Array(buffer, byteOffset, byteLength).slice();
 }
 

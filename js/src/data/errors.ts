@@ -1,0 +1,42 @@
+/** The errors of channels, for the authors of pages; pure, runs in the browser tab. */
+
+/** Base of all; the name is that of Python's exception, the text says what to do. */
+export class RTCError extends Error {
+  override readonly name: string = "RTCError";
+}
+
+/** A call did not finish within its `timeout`. */
+export class RTCTimeout extends RTCError {
+  override readonly name: string = "RTCTimeout";
+}
+
+/** Some receivers did not take a message within its `timeout`; the others have it. */
+export class SendTimeout extends RTCTimeout {
+  override readonly name = "SendTimeout";
+  /** The names of those who did not take it. */
+  readonly slow: string[];
+
+  constructor(channel: string, slow: string[], timeout: number) {
+    super(`${quoted(slow)} did not take the message on ${channel} within ${timeout} s`);
+    this.slow = slow;
+  }
+}
+
+/** The channel was closed, by `Channel.close` or with its room. */
+export class ChannelClosed extends RTCError {
+  override readonly name = "ChannelClosed";
+}
+
+/** A message is for somebody who does not have the channel open. */
+export class PeerNotFound extends RTCError {
+  override readonly name = "PeerNotFound";
+
+  constructor(channel: string, who: string, there: string[]) {
+    const others = there.length > 0 ? `those who have are ${quoted(there)}` : "nor does anybody else";
+    super(`${quoted([who])} does not have ${channel} open; ${others}`);
+  }
+}
+
+function quoted(names: string[]): string {
+  return names.map((name) => JSON.stringify(name)).join(", ");
+}
