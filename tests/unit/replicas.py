@@ -137,3 +137,33 @@ def entry(key: str, clock: int, writer: str, size: int | None = None) -> dict[st
 
 def have(entries: Iterable[dict[str, Any]], last: bool = False) -> bytes:
     return say("have", entries=list(entries), last=last)
+
+
+def want(key: str, clock: int, writer: str) -> bytes:
+    return say("want", key=key, clock=clock, writer=writer)
+
+
+def value(key: str, clock: int, writer: str) -> bytes:
+    return say("value", key=key, clock=clock, writer=writer, value=json.loads(BYTES))
+
+
+def gone(key: str, clock: int, writer: str) -> bytes:
+    return say("gone", key=key, clock=clock, writer=writer)
+
+
+def want_of(replica: Replica, peer: str) -> str | None:
+    """The key that is asked of a peer next."""
+    while (message := replica.next_message(peer)) is not None:
+        header = json.loads(message[0])
+        if header["kind"] == "want":
+            return str(header["key"])
+    return None
+
+
+def kinds(room: Room, one: str, other: str) -> list[str]:
+    """What the one sends to the other until there is nothing more; all of it arrives."""
+    kinds = []
+    while room.send(one, other):
+        kinds.append(json.loads(room.links[one, other][-1][0])["kind"])
+        room.deliver(one, other)
+    return kinds

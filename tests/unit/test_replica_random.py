@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -99,16 +100,10 @@ def bounds(**values: int) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("at_a_time", [1, 2, 64])
-@settings(max_examples=int(150 * FUZZ), deadline=None)
-@given(steps=STEPS)
-def test_when_it_is_quiet_all_show_the_newest_that_any_of_them_had(at_a_time: int, steps: list[Step]) -> None:
-    with bounds(MAX_ASKED=at_a_time):
-        life = Life()
-        for step in steps:
-            life.step(*step)
-        newest = life.newest()
-        life.finish()
+def check_end_of(life: Life) -> None:
+    """All connect, and everything that can move does: what is the newest then is what all of them have."""
+    newest = life.newest()
+    life.finish()
     others = set(life.room.participants)
     for name, participant in life.room.participants.items():
         assert participant.versions == newest
@@ -120,6 +115,26 @@ def test_when_it_is_quiet_all_show_the_newest_that_any_of_them_had(at_a_time: in
         for peer in participant.replica._peers.values():
             left = [peer.dirty, peer.has, peer.askable, peer.asked, peer.requests, peer.pinned, peer.awaited]
             assert not any(left)
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 64])
+@settings(max_examples=int(150 * FUZZ), deadline=None)
+@given(steps=STEPS)
+def test_when_it_is_quiet_all_show_the_newest_that_any_of_them_had(at_a_time: int, steps: list[Step]) -> None:
+    with bounds(MAX_ASKED=at_a_time):
+        life = Life()
+        for step in steps:
+            life.step(*step)
+        check_end_of(life)
+
+
+@settings(max_examples=int(20 * FUZZ), deadline=None)
+@given(source=st.randoms(use_true_random=False))
+def test_the_same_after_a_long_life(source: random.Random) -> None:
+    life = Life()
+    for _ in range(2000):
+        life.step(source.choice(ONE + 12 * PAIR), source.choice(NAMES), source.choice(NAMES), source.randrange(100))
+    check_end_of(life)
 
 
 @settings(max_examples=int(150 * FUZZ), deadline=None)
