@@ -9,6 +9,13 @@ const OPEN_WITHIN = 15_000;
 /** Enough for a sharp 720p30 picture; Chromium's own default for it is 2.5 Mbit/s. */
 const MAX_VIDEO_BITRATE = 4_000_000;
 
+/** What else goes over the connection, and outlives it. */
+export interface Passenger {
+  /** The connection was made; its first offer comes later. */
+  attach(pc: RTCPeerConnection): void;
+  detach(): void;
+}
+
 export interface ConnectionEvents {
   offered(sdp: string, mids: ReadonlyMap<number, string>): void;
   answered(sdp: string): void;
@@ -29,6 +36,7 @@ export class Connection {
   readonly epoch: number;
   readonly #on: ConnectionEvents;
   readonly #track: (stream: string) => MediaStreamTrack | null;
+  readonly #data: Passenger;
   readonly #slots: RTCRtpTransceiver[] = [];
   readonly #timeout: ReturnType<typeof setTimeout>;
   #pc: RTCPeerConnection | null = null;
@@ -40,10 +48,12 @@ export class Connection {
     epoch: number,
     iceServers: Promise<RTCIceServer[]>,
     track: (stream: string) => MediaStreamTrack | null,
+    data: Passenger,
     events: ConnectionEvents,
   ) {
     this.epoch = epoch;
     this.#track = track;
+    this.#data = data;
     this.#on = events;
     this.#timeout = setTimeout(() => this.fail("no connection came about"), OPEN_WITHIN);
     this.#steps = iceServers.then((servers) => this.#open(servers));
@@ -69,6 +79,7 @@ export class Connection {
     this.#pc = null;
     if (!pc) return;
     pc.onicecandidate = null;
+    this.#data.detach();
     pc.close();
   }
 
@@ -87,6 +98,7 @@ export class Connection {
       if (candidate && candidate.candidate !== "" && !this.#closed) this.#on.candidate(toWire(candidate));
     };
     this.#openControl(pc.createDataChannel("control", { negotiated: true, id: 0, ordered: true }));
+    this.#data.attach(pc);
   }
 
   #openControl(channel: RTCDataChannel): void {

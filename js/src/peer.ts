@@ -2,6 +2,7 @@
 
 import { backoff } from "./backoff";
 import { Connection } from "./connection";
+import { DataLink } from "./data/data_link";
 import { Inbox } from "./inbox";
 import { type Action, type Input, Negotiation, type PairMessage } from "./negotiation";
 import type { IceServer, Kind, RoutedMessage, Stream } from "./protocol";
@@ -22,12 +23,16 @@ export interface PeerOptions {
   /** A stream of the other arrives on `track`. */
   received(stream: Stream, track: MediaStreamTrack): void;
   changed(): void;
+  /** A data channel of the other's was closed, as something was wrong with it. */
+  fault(label: string, why: string): void;
 }
 
 /** "idle": no connection is needed. */
 export type PeerState = "idle" | "connecting" | "connected" | "reconnecting";
 
 export class Peer {
+  /** Their data channels, over whatever connection there is. */
+  readonly data: DataLink;
   readonly #options: PeerOptions;
   readonly #negotiation: Negotiation;
   readonly #inbox = new Inbox((message) => this.#input({ is: "message", message }));
@@ -43,6 +48,7 @@ export class Peer {
   constructor(options: PeerOptions) {
     this.#options = options;
     this.#negotiation = new Negotiation(options.me, options.id, options.kind);
+    this.data = new DataLink({ fault: (label, why) => options.fault(label, why) });
   }
 
   get state(): PeerState {
@@ -61,6 +67,11 @@ export class Peer {
 
   unwant(stream: string): void {
     this.#input({ is: "unwanted", stream });
+  }
+
+  /** Whether the two have data for each other, and so need a connection. */
+  need(needed: boolean): void {
+    this.#input({ is: "needed", needed });
   }
 
   /** The other participant asked for a stream of ours. */
@@ -105,6 +116,7 @@ export class Peer {
     this.#repeats.stop();
     this.#connection?.close();
     this.#connection = null;
+    this.data.dispose();
   }
 
   #input(input: Input): void {
@@ -154,7 +166,11 @@ export class Peer {
     clearTimeout(this.#retry);
     this.#setState(this.#state === "reconnecting" ? "reconnecting" : "connecting");
     const { track, received } = this.#options;
-    this.#connection = new Connection(epoch, this.#options.iceServers(), track, {
+    const data = {
+      attach: (pc: RTCPeerConnection) => this.data.attach(pc, this.#negotiation.leads),
+      detach: () => this.data.detach(),
+    };
+    this.#connection = new Connection(epoch, this.#options.iceServers(), track, data, {
       offered: (sdp, mids) => this.#input({ is: "offered", epoch, sdp, mids }),
       answered: (sdp) => this.#input({ is: "answered", epoch, sdp }),
       settled: () => this.#input({ is: "settled", epoch }),

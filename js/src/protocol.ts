@@ -29,6 +29,8 @@ export const MAX_MESSAGE = 64 * 1024;
 const MAX_NAME = 64;
 const MAX_STREAMS = 32;
 const MAX_OWNERS = 16;
+/** The limits of data where the welcome names none. */
+const DATA_BYTES = 2 ** 30;
 
 /** Close codes of the signaling WebSocket (RFC 6455 section 7.4.2). */
 export const Close = {
@@ -96,6 +98,10 @@ export interface Limits {
   burst: number;
   participants: number;
   resume_seconds: number;
+  /** In one message of a channel. */
+  data_bytes?: number;
+  /** In the room's shared mapping altogether. */
+  shared_bytes?: number;
 }
 
 interface Envelope {
@@ -245,6 +251,8 @@ const limits = record<Limits>({
   burst: required(integer()),
   participants: required(integer()),
   resume_seconds: required(number),
+  data_bytes: optional(integer(), DATA_BYTES),
+  shared_bytes: optional(integer(), DATA_BYTES),
 });
 
 const description = record<Description>({

@@ -27,6 +27,7 @@ export class Repeats {
 
   stop(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #repeat(): void {

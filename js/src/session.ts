@@ -1,15 +1,28 @@
 /** This tab's one session in a room: signaling, people, connections, devices; runs in the browser tab. */
 
+import { Arrivals } from "./arrivals";
 import { AudioSink } from "./audio";
+import type { Channel } from "./data/channel";
+import { notInRoom } from "./errors";
 import type { Failure } from "./failure";
+import { Hearing } from "./hearing";
 import { Lifetime } from "./lifetime";
 import { LocalMedia, type Problem } from "./media";
-import { Peer, type PeerState, receiverOf } from "./peer";
+import { type ChannelOptions, isAnnouncement, OpenChannels } from "./open_channels";
+import { type PeerState, receiverOf } from "./peer";
+import { Peers } from "./peers";
 import type { Message, Participant, RoutedMessage, ServerMessage, Stream } from "./protocol";
 import { RESTART_GRACE, RESUME_GRACE, Roster } from "./roster";
-import { type Access, Signaling, type SignalingState } from "./signaling";
+import { type Access, type Introduction, Signaling, type SignalingState } from "./signaling";
 
 export type SessionStatus = "connecting" | "joined" | "reconnecting" | "left" | "error";
+
+export interface SessionOptions {
+  /** What the others are to call this participant; the server's choice where it is absent. */
+  name?: string;
+  /** Play no microphones: somebody else in this page does, or nobody asked for it. */
+  deaf?: boolean;
+}
 
 /** Session events: "change" (anything a view shows), "end". */
 export class Session extends EventTarget {
@@ -19,25 +32,45 @@ export class Session extends EventTarget {
   readonly audio = new AudioSink(() => this.#changed());
   /** The way to the server; the newest view's is the one that still works. */
   access: Access;
+  readonly #options: SessionOptions;
   #me: Participant | null = null;
   #signaling: Signaling;
   #failure: Failure | null = null;
   #problem: Problem | null = null;
+  /** Bytes that a message of a channel may have. */
+  #limit: number | undefined;
   #notified = false;
   readonly #roster = new Roster((id) => this.#gone(id));
-  readonly #peers = new Map<string, Peer>();
-  /** How many viewers want a stream, by participant and stream id. */
-  readonly #wants = new Map<string, Map<string, number>>();
-  readonly #arrived = new Map<string, MediaStream>();
-  /** Microphones we listen to: what ends the wish for each. */
-  readonly #heard = new Map<string, () => void>();
-  readonly #ear = new Map<string, boolean>();
+  readonly #arrivals = new Arrivals();
+  readonly #peers = new Peers({
+    me: () => this.#me?.id ?? null,
+    participant: (id) => this.#roster.get(id),
+    send: (message) => this.#signaling.send(message),
+    iceServers: () => this.#signaling.iceServers(),
+    track: (stream) => this.media.find(stream)?.track ?? null,
+    received: (participant, stream, track) => this.#received(participant, stream, track),
+    changed: () => this.#changed(),
+    fault: (participant, label, why) => this.#faulty(participant, label, why),
+  });
+  readonly #channels = new OpenChannels({
+    joined: () => this.#signaling.state === "joined",
+    send: (message) => this.#signaling.send(message),
+    others: () => this.#roster.all,
+    link: (participant) => this.#peers.reach(participant)?.data ?? null,
+    needData: (participant) => this.needData(participant),
+    limit: () => this.#limit,
+  });
+  readonly #hearing = new Hearing(this.audio, {
+    watch: (participant, stream) => this.watch(participant, stream),
+    arrived: (participant, stream) => this.arrived(participant, stream),
+  });
   readonly #abort = new AbortController();
 
-  constructor(room: string, access: Access) {
+  constructor(room: string, access: Access, options: SessionOptions = {}) {
     super();
     this.room = room;
     this.access = access;
+    this.#options = options;
     this.lifetime = new Lifetime(
       () => this.#end(),
       () => this.#announce({ owners: this.lifetime.owners }),
@@ -46,7 +79,7 @@ export class Session extends EventTarget {
       changed: () => this.#changed(),
       started: () => this.#announce({ streams: this.media.streams }),
       stopped: (stream) => this.#stopped(stream),
-      retracked: ({ info }) => this.#eachPeer((peer) => peer.retrack(info)),
+      retracked: ({ info }) => this.#peers.each((peer) => peer.retrack(info)),
       problem: (problem) => this.report(problem),
     });
     this.#signaling = this.#newSignaling();
@@ -107,31 +140,32 @@ export class Session extends EventTarget {
 
   /** Ask for a stream until the returned function is called; several may ask for the same one. */
   watch(participant: string, stream: string): () => void {
-    const wants = this.#wants.get(participant) ?? new Map<string, number>();
-    this.#wants.set(participant, wants);
-    const count = wants.get(stream) ?? 0;
-    wants.set(stream, count + 1);
-    if (count === 0) this.#peer(participant)?.want(stream);
-    let done = false;
-    return () => {
-      if (done) return;
-      done = true;
-      this.#unwatch(participant, stream);
-    };
+    return this.#peers.watch(participant, stream);
   }
 
   /** The media of a stream, once it arrives. */
   arrived(participant: string, stream: string): MediaStream | null {
-    return this.#arrived.get(key(participant, stream)) ?? null;
+    return this.#arrivals.get(participant, stream);
   }
 
-  /** Whether this tab plays what a participant says: by default not what another tab of the same person does (echo). */
+  /** Have a connection for data with a participant until the returned function is called. */
+  needData(participant: string): () => void {
+    return this.#peers.needData(participant);
+  }
+
+  /** Open a channel; the promise is kept when the server has told the others. Errors: `RoomError`. */
+  async openChannel(name: string, options: ChannelOptions = {}): Promise<Channel> {
+    if (this.#signaling.state === "closed") throw notInRoom(`room ${this.room} was left: join it again`);
+    return this.#channels.open(name, options);
+  }
+
+  /** Whether this tab plays what a participant says. */
   hears(participant: Participant): boolean {
-    return this.#ear.get(participant.id) ?? participant.user !== this.#me?.user;
+    return this.#hearing.hears(participant, this.#me?.user);
   }
 
   setHears(participant: Participant, hears: boolean): void {
-    this.#ear.set(participant.id, hears);
+    this.#hearing.choose(participant.id, hears);
     this.#tuneIn();
     this.#changed();
   }
@@ -143,12 +177,25 @@ export class Session extends EventTarget {
       unreached: () => this.access.unreached?.() ?? null,
     };
     return new Signaling(this.room, access, {
-      introduce: () => ({ owners: this.lifetime.owners, streams: this.media.streams }),
+      introduce: () => this.#introduce(),
       state: (state, failure) => this.#signalingChanged(state, failure),
       welcome: (message) => this.#welcomed(message),
       message: (message) => this.#receive(message),
-      refused: (id) => this.#peers.get(receiverOf(id))?.refused(id),
+      refused: (id) => this.#refused(id),
     });
+  }
+
+  #introduce(): Introduction {
+    const { name } = this.#options;
+    const channels = this.#channels.introduce();
+    const { owners } = this.lifetime;
+    return { ...(name !== undefined && { name }), owners, streams: this.media.streams, channels };
+  }
+
+  /** A message of ours was not passed on. */
+  #refused(id: string): void {
+    if (isAnnouncement(id)) this.#channels.lost();
+    else this.#peers.get(receiverOf(id))?.refused(id);
   }
 
   #listen(): void {
@@ -163,6 +210,7 @@ export class Session extends EventTarget {
     this.#failure = state === "joined" ? null : (failure ?? null);
     if (state === "closed") {
       this.media.switchAllOff();
+      this.#channels.end(failure ?? null);
       this.#reset();
     }
     this.#changed();
@@ -172,17 +220,21 @@ export class Session extends EventTarget {
     const samePerson = this.#me?.id === message.participant.id;
     if (!samePerson) this.#reset();
     this.#me = message.participant;
+    this.#limit = message.limits.data_bytes;
     this.#roster.welcome(message.participants, message.resumed ? RESUME_GRACE : RESTART_GRACE);
     if (message.resumed !== true) this.#resync();
-    this.#rewatch();
+    this.#peers.renew();
     this.#tuneIn();
     this.#catchUp(message.participant);
+    this.#channels.welcomed(message.participant);
     this.#changed();
   }
 
   /** Say again what may have been lost, to those who are there; to the others when they come. */
   #resync(): void {
-    for (const [id, peer] of this.#peers) if (!this.#roster.isMissing(id)) peer.resync();
+    this.#peers.each((peer, id) => {
+      if (!this.#roster.isMissing(id)) peer.resync();
+    });
   }
 
   /** Tell what changed between the hello and its answer. */
@@ -205,8 +257,12 @@ export class Session extends EventTarget {
       case "room.left":
         this.#roster.remove(message.participant_id);
         break;
+      case "pong":
+        this.#channels.answered(message.id);
+        break;
       case "error":
-        console.warn(`forge_rtc_nb: the server says: ${message.code}: ${message.message}`);
+        if (!this.#channels.refused(message))
+          console.warn(`forge_rtc_nb: the server says: ${message.code}: ${message.message}`);
         break;
       default:
         if (message.from) this.#fromPeer(message.from, message as RoutedMessage);
@@ -220,14 +276,15 @@ export class Session extends EventTarget {
       return;
     }
     const cameBack = this.#roster.put(participant);
-    this.#dropEnded(participant);
+    this.#arrivals.dropEnded(participant);
     if (cameBack) this.#peers.get(participant.id)?.resync();
-    this.#rewatch();
+    this.#peers.renew();
+    this.#channels.met(participant);
     this.#tuneIn();
   }
 
   #fromPeer(from: string, message: RoutedMessage): void {
-    const peer = this.#peer(from);
+    const peer = this.#peers.reach(from);
     if (message.type === "stream.subscribe") {
       const stream = this.media.find(message.stream);
       if (stream) peer?.subscribe(stream.info);
@@ -238,89 +295,23 @@ export class Session extends EventTarget {
     }
   }
 
-  /** The peer of somebody who is in the room, made on demand. */
-  #peer(id: string): Peer | null {
-    const existing = this.#peers.get(id);
-    const participant = this.#roster.get(id);
-    if (existing || !participant || !this.#me) return existing ?? null;
-    const peer = new Peer({
-      me: this.#me.id,
-      id,
-      kind: participant.kind,
-      send: (message) => this.#signaling.send(message),
-      iceServers: () => this.#signaling.iceServers(),
-      track: (stream) => this.media.find(stream)?.track ?? null,
-      received: (stream, track) => this.#received(id, stream, track),
-      changed: () => this.#changed(),
-    });
-    this.#peers.set(id, peer);
-    return peer;
-  }
-
-  /** Ask somebody new (or new again) for what the views already want of them. */
-  #rewatch(): void {
-    for (const [id, wants] of this.#wants) {
-      if (this.#peers.has(id)) continue;
-      for (const stream of wants.keys()) this.#peer(id)?.want(stream);
-    }
-  }
-
-  #unwatch(participant: string, stream: string): void {
-    const wants = this.#wants.get(participant);
-    const count = wants?.get(stream) ?? 0;
-    if (!wants || count === 0) return;
-    if (count > 1) {
-      wants.set(stream, count - 1);
-      return;
-    }
-    wants.delete(stream);
-    if (wants.size === 0) this.#wants.delete(participant);
-    this.#peers.get(participant)?.unwant(stream);
-  }
-
   #received(participant: string, stream: Stream, track: MediaStreamTrack): void {
-    const id = key(participant, stream.id);
-    if (this.#arrived.get(id)?.getTracks()[0] === track) return;
-    this.#arrived.set(id, new MediaStream([track]));
-    if (this.#heard.has(id)) this.#play(id);
+    if (!this.#arrivals.put(participant, stream, track)) return;
+    this.#hearing.arrived(participant, stream.id);
     this.#changed();
   }
 
-  #dropEnded(participant: Participant): void {
-    const live = new Set(participant.streams?.map(({ id }) => key(participant.id, id)));
-    for (const id of this.#arrived.keys()) {
-      if (id.startsWith(`${participant.id}/`) && !live.has(id)) this.#arrived.delete(id);
-    }
+  #faulty(participant: string, label: string, why: string): void {
+    console.warn(`forge_rtc_nb: closed data channel ${label} with ${participant}: ${why}`);
+    this.#channels.fault(participant, label, why);
   }
 
-  /** Listen to every microphone that is to be heard, and to no other. */
   #tuneIn(): void {
-    const audible = new Set<string>();
-    for (const person of this.#roster.all) {
-      if (person.kind !== "browser" || !this.hears(person)) continue;
-      for (const stream of person.streams ?? []) {
-        if (stream.kind !== "audio") continue;
-        const id = key(person.id, stream.id);
-        audible.add(id);
-        if (!this.#heard.has(id)) this.#heard.set(id, this.watch(person.id, stream.id));
-        this.#play(id);
-      }
-    }
-    for (const [id, stop] of this.#heard) {
-      if (audible.has(id)) continue;
-      this.#heard.delete(id);
-      this.audio.stop(id);
-      stop();
-    }
-  }
-
-  #play(id: string): void {
-    const stream = this.#arrived.get(id);
-    if (stream) this.audio.play(id, stream);
+    if (this.#options.deaf !== true) this.#hearing.tuneIn(this.#roster.all, this.#me?.user);
   }
 
   #stopped(stream: Stream): void {
-    this.#eachPeer((peer) => peer.ended(stream.id));
+    this.#peers.each((peer) => peer.ended(stream.id));
     this.#announce({ streams: this.media.streams });
   }
 
@@ -330,21 +321,18 @@ export class Session extends EventTarget {
   }
 
   #gone(id: string): void {
-    this.#peers.get(id)?.close();
-    this.#peers.delete(id);
+    this.#channels.gone(id);
+    this.#peers.close(id);
     this.#signaling.forget(id);
-    this.#ear.delete(id);
-    for (const arrived of this.#arrived.keys())
-      if (arrived.startsWith(`${id}/`)) this.#arrived.delete(arrived);
+    this.#hearing.forget(id);
+    this.#arrivals.forget(id);
     this.#tuneIn();
     this.#changed();
   }
 
   #reset(): void {
     this.#roster.clear();
-    this.#eachPeer((peer) => peer.close());
     this.#peers.clear();
-    this.#arrived.clear();
     this.#tuneIn();
   }
 
@@ -358,10 +346,6 @@ export class Session extends EventTarget {
     this.#changed();
   }
 
-  #eachPeer(action: (peer: Peer) => void): void {
-    for (const peer of this.#peers.values()) action(peer);
-  }
-
   /** One event for all the changes of a turn. */
   #changed(): void {
     if (this.#notified) return;
@@ -371,8 +355,4 @@ export class Session extends EventTarget {
       this.dispatchEvent(new Event("change"));
     });
   }
-}
-
-function key(participant: string, stream: string): string {
-  return `${participant}/${stream}`;
 }

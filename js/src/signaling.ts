@@ -18,7 +18,6 @@ import {
   type IceServer,
   type Message,
   type ServerMessage,
-  type Stream,
   VERSION,
 } from "./protocol";
 import { DecodeError } from "./schema";
@@ -34,7 +33,7 @@ const ICE_WITHIN = 3_000;
 /** Of the server's limits: its clock and ours do not agree on when a second begins. */
 const SHARE = 0.8;
 /** What an `error` of these codes is about may be said again later. */
-const NOT_PASSED_ON: ReadonlySet<string> = new Set(["slow-reader", "rate-limited"]);
+export const NOT_PASSED_ON: ReadonlySet<string> = new Set(["slow-reader", "rate-limited"]);
 
 export type SignalingState = "connecting" | "joined" | "reconnecting" | "closed";
 
@@ -47,9 +46,11 @@ export interface Access {
   unreached?(): Failure | null;
 }
 
+export type Introduction = Pick<Message<"room.hello">, "name" | "owners" | "streams" | "channels">;
+
 export interface SignalingHandlers {
   /** What the next hello says about this tab. */
-  introduce(): { owners: string[]; streams: Stream[] };
+  introduce(): Introduction;
   state(state: SignalingState, failure?: Failure): void;
   welcome(message: Message<"room.welcome">): void;
   message(message: ServerMessage): void;
@@ -177,10 +178,12 @@ export class Signaling {
 
   #hello(socket: WebSocket, ticket: string | null): void {
     this.#reached = true;
-    const { owners, streams } = this.#on.introduce();
+    const { name, owners = [], streams = [], channels = [] } = this.#on.introduce();
     const hello: Message<"room.hello"> = { type: "room.hello", version: VERSION, kind: "browser" };
+    if (name !== undefined) hello.name = name;
     if (owners.length > 0) hello.owners = owners;
     if (streams.length > 0) hello.streams = streams;
+    if (channels.length > 0) hello.channels = channels;
     if (this.#resume) hello.resume = this.#resume;
     else if (ticket) hello.ticket = ticket;
     this.#sentResume = this.#resume !== null;
@@ -211,8 +214,8 @@ export class Signaling {
         this.#write({ type: "pong", ...(message.id === undefined ? {} : { id: message.id }) });
         break;
       case "pong":
-        if (this.#unread.read()) this.#outbox.put({ type: "ping" });
-        this.#flush();
+        if (message.id === undefined) this.#read();
+        else this.#on.message(message); // to somebody else's ping
         break;
       case "ice.servers":
         this.#ice?.resolve(message.servers);
@@ -225,10 +228,11 @@ export class Signaling {
     }
   }
 
-  #refused({ code, message, reply_to }: Message<"error">): void {
+  #refused(error: Message<"error">): void {
+    const { code, message, reply_to } = error;
     // In the room an error is about one message, and no reason for a close that comes later.
     if (this.#state !== "joined") this.#lastError = { code, message };
-    this.#on.message({ type: "error", code, message });
+    this.#on.message(error);
     if (NOT_PASSED_ON.has(code) && reply_to !== undefined) this.#on.refused(reply_to);
   }
 
@@ -243,6 +247,11 @@ export class Signaling {
     this.#keepAlive();
     this.#setState("joined");
     this.#on.welcome(message);
+    this.#flush();
+  }
+
+  #read(): void {
+    if (this.#unread.read()) this.#outbox.put({ type: "ping" });
     this.#flush();
   }
 

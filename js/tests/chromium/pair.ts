@@ -13,6 +13,8 @@ export interface End {
   /** What arrived at this end, by stream id. */
   readonly received: Map<string, MediaStreamTrack>;
   readonly sent: RoutedMessage[];
+  /** Data channels that were closed for what the other did. */
+  readonly faults: string[];
   publish(source: "camera" | "microphone", track: MediaStreamTrack): Stream;
 }
 
@@ -40,6 +42,7 @@ export class Pair {
     const streams = new Map<string, { info: Stream; track: MediaStreamTrack }>();
     const received = new Map<string, MediaStreamTrack>();
     const sent: RoutedMessage[] = [];
+    const faults: string[] = [];
     const peer = new Peer({
       me: id,
       id: other,
@@ -54,6 +57,7 @@ export class Pair {
       track: (stream) => streams.get(stream)?.track ?? null,
       received: (stream, track) => received.set(stream.id, track),
       changed: () => undefined,
+      fault: (label, why) => faults.push(`${label}: ${why}`),
     });
     const publish = (source: "camera" | "microphone", track: MediaStreamTrack): Stream => {
       const name = `${source}-${id}${streams.size}`;
@@ -61,7 +65,7 @@ export class Pair {
       streams.set(info.id, { info, track });
       return info;
     };
-    return { id, peer, streams, received, sent, publish };
+    return { id, peer, streams, received, sent, faults, publish };
   }
 }
 

@@ -22,7 +22,7 @@ export class FakeSocket {
   send(frame: string): void {
     const message = decodeClient(frame);
     this.sent.push(message);
-    if (message.type === "ping" && this.answersPings) queueMicrotask(() => this.say({ type: "pong" }));
+    if (message.type === "ping" && this.answersPings) queueMicrotask(() => this.answer(message));
   }
 
   close(code: number): void {
@@ -32,6 +32,11 @@ export class FakeSocket {
   open(): void {
     this.readyState = 1;
     this.onopen?.();
+  }
+
+  /** The pong of a ping, as the server sends it when it has read all before that. */
+  answer({ id }: Message<"ping">): void {
+    this.say({ type: "pong", ...(id !== undefined && { id }) });
   }
 
   say(message: ServerMessage): void {
@@ -51,9 +56,12 @@ const LIMITS = {
   participants: 64,
   resume_seconds: 30,
 };
-const me = { id: "0123456789abcdef", name: "me", kind: "browser", user: "u" } as const;
+export const me = { id: "0123456789abcdef", name: "me", kind: "browser", user: "u" } as const;
 
-export function welcome(resume = "token-1"): Message<"room.welcome"> {
+export function welcome(
+  resume = "token-1",
+  changes: Partial<Message<"room.welcome">> = {},
+): Message<"room.welcome"> {
   return {
     type: "room.welcome",
     version: 1,
@@ -62,5 +70,6 @@ export function welcome(resume = "token-1"): Message<"room.welcome"> {
     participants: [],
     limits: LIMITS,
     resume,
+    ...changes,
   };
 }

@@ -25,6 +25,7 @@ class StubConnection {
     this.localDescription = { type: this.#remote ? "answer" : "offer", sdp: "v=0\r\n" };
   }
   createDataChannel = () => ({});
+  addEventListener(): void {}
   addTransceiver = () => ({
     mid: "0",
     sender: { getParameters: () => ({}), setParameters: async () => undefined },
@@ -58,6 +59,7 @@ beforeEach(() => {
     track: () => null,
     received: () => undefined,
     changed: () => undefined,
+    fault: () => undefined,
   });
 });
 afterEach(() => {
