@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import (
+        ChannelClosed,
+        ChannelOptions,
         ConnectionFailed,
         EngineDied,
         Forbidden,
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
         InvalidMessage,
         InvalidRoomId,
         InvalidSDP,
+        MessageTooLarge,
         NotInRoom,
         PeerNotFound,
         RoomExists,
@@ -27,14 +30,17 @@ if TYPE_CHECKING:
         RoomNotFound,
         RTCError,
         RTCTimeout,
+        SendTimeout,
         SignalingError,
         StreamNotFound,
         Unauthorized,
     )
+    from .kernel.channels import Channel, Message
     from .kernel.frames import Frame
     from .kernel.joining import join
     from .kernel.participants import Participant, StreamInfo
     from .kernel.room import Room
+    from .kernel.shared import SharedMapping
     from .kernel.streams import VideoStream
     from .kernel.synthetic import synthetic
     from .server import get_webrtc
@@ -42,6 +48,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "join": "kernel.joining",
     "synthetic": "kernel.synthetic",
+    "Channel": "kernel.channels",
+    "Message": "kernel.channels",
+    "SharedMapping": "kernel.shared",
     "Room": "kernel.room",
     "Participant": "kernel.participants",
     "StreamInfo": "kernel.participants",
@@ -51,6 +60,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "Channel",
+    "ChannelClosed",
+    "ChannelOptions",
     "ConnectionFailed",
     "EngineDied",
     "Forbidden",
@@ -60,6 +72,8 @@ __all__ = [
     "InvalidMessage",
     "InvalidRoomId",
     "InvalidSDP",
+    "Message",
+    "MessageTooLarge",
     "NotInRoom",
     "Participant",
     "PeerNotFound",
@@ -69,6 +83,8 @@ __all__ = [
     "RoomExists",
     "RoomFull",
     "RoomNotFound",
+    "SendTimeout",
+    "SharedMapping",
     "SignalingError",
     "StreamInfo",
     "StreamNotFound",

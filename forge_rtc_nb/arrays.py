@@ -51,6 +51,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     kind: ClassVar[str]
     time: float
     """The sender's clock at ``send``, Unix seconds."""
+    id: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """The sender's name of this message, by which one that is sent again is known."""
 
 
 class ArrayHeader(Header, frozen=True, tag="array"):
@@ -174,6 +176,11 @@ class Packed:
         body = bytearray(self.size)
         self.write_into(memoryview(body))
         return bytes(body)
+
+
+def named(header: bytes, identity: str) -> bytes:
+    """A header of `Packed` with an ``id``, of letters, digits and dashes."""
+    return header[:-1] + b',"id":"' + identity.encode() + b'"}'
 
 
 def pack(value: object, time: float) -> Packed:

@@ -1,6 +1,7 @@
 """What the kernel and its engine process say to each other over their socket: typed messages, length-prefixed msgpack.
 
-Not a public protocol: both ends are always of one version. Arrays never go this way, they cross in shared memory (`ring`).
+Not a public protocol: both ends are always of one version. Pictures never go this way, they cross in a ring (`ring`); what is
+large of the messages of channels crosses in extents of shared memory (`arena`), each given back by a `GiveBack`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,17 @@ from typing import Any
 
 import msgspec
 
-from .protocol import Participant
+from .protocol import Channel, Limits, Participant
 
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes in one control message; the longest real one lists the participants of a full room."""
+
+
+INLINE = 16384
+"""Bytes of a body up to which it travels in the message itself."""
+
+Body = bytes | int
+"""The bytes themselves, or where they begin in the sender's half of the arena."""
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -90,6 +98,7 @@ class Welcomed(Control, frozen=True):
     room: str
     me: Participant
     participants: list[Participant]
+    limits: Limits
     server: str = ""
     """Public id of the room's server; empty where the server has none."""
 
@@ -147,6 +156,128 @@ class PeerFault(Control, frozen=True):
     message: str
 
 
+class GiveBack(Control, frozen=True):
+    """Both: no view of this extent of the other's half of the arena is left here."""
+
+    offset: int
+
+
+class OpenChannel(Control, frozen=True):
+    """Kernel: open a channel. Answered by `Reply` when the server has taken it, or said why not."""
+
+    req: int
+    room: str
+    channel: Channel
+
+
+class CloseChannel(Control, frozen=True):
+    room: str
+    channel: str
+
+
+class SendData(Control, frozen=True):
+    """Kernel: send a message on a channel. Answered by `Reply` when every receiver has it in its queue."""
+
+    req: int
+    room: str
+    channel: str
+    to: list[str] | None
+    """Participant ids; None for all who have the channel open."""
+    header: bytes
+    """JSON, as docs/protocol.md has it."""
+    size: int
+    body: Body
+
+
+class CancelSend(Control, frozen=True):
+    """Kernel: stop a send. Its `Reply` then says ``send-timeout`` and names the slow receivers, unless all have it by now."""
+
+    send: int
+    """``req`` of the `SendData`."""
+
+
+class SendProgress(Control, frozen=True):
+    """Engine: so much of a send has left, at most ten times a second; of the receiver that is the furthest behind."""
+
+    send: int
+    sent: int
+    """Bytes of the body."""
+
+
+class Received(Control, frozen=True):
+    """Engine: a message for a channel of this kernel."""
+
+    room: str
+    channel: str
+    sender: str
+    """Participant id."""
+    header: bytes
+    size: int
+    body: Body
+
+
+class Taken(Control, frozen=True):
+    """Kernel: messages left a channel's queue (read, or dropped), so that there is room for others."""
+
+    room: str
+    channel: str
+    count: int
+    size: int
+    """The sum of their ``size``."""
+
+
+class ChannelEnded(Control, frozen=True):
+    """Engine: the channel is closed against the kernel's will."""
+
+    room: str
+    channel: str
+    message: str
+
+
+class DataFault(Control, frozen=True):
+    """Engine: what a participant sent on a data channel could not be used and is dropped; an ``error`` event of the room."""
+
+    room: str
+    label: str
+    """Of the data channel."""
+    participant_id: str
+    message: str
+
+
+class OpenShared(Control, frozen=True):
+    """Kernel: tell of the room's shared mapping, as it is and as it changes. Answered by `Reply` when what those who are in
+    the room have is here, or after ``timeout`` seconds."""
+
+    req: int
+    room: str
+    timeout: float
+
+
+class SetShared(Control, frozen=True):
+    """Kernel: write a key of the shared mapping, or delete it (``header`` None). Answered by `Reply`."""
+
+    req: int
+    room: str
+    key: str
+    time: float
+    header: bytes | None
+    size: int = 0
+    body: Body = b""
+
+
+class SharedChanged(Control, frozen=True):
+    """Engine: a key of the shared mapping has this value now, or is deleted (``header`` None); whoever wrote it."""
+
+    room: str
+    key: str
+    writer: str
+    """Participant id."""
+    time: float
+    header: bytes | None
+    size: int = 0
+    body: Body = b""
+
+
 Message = (
     Join
     | Leave
@@ -163,6 +294,19 @@ Message = (
     | ViewReady
     | ViewEnded
     | PeerFault
+    | GiveBack
+    | OpenChannel
+    | CloseChannel
+    | SendData
+    | CancelSend
+    | SendProgress
+    | Received
+    | Taken
+    | ChannelEnded
+    | DataFault
+    | OpenShared
+    | SetShared
+    | SharedChanged
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -34,6 +34,30 @@ class RTCTimeout(RTCError, TimeoutError):
     code = "timeout"
 
 
+class SendTimeout(RTCTimeout):
+    """Not every receiver took a message within its ``timeout``; the text names the slow ones. The others have it."""
+
+    code = "send-timeout"
+
+
+class ChannelClosed(RTCError):
+    """The channel was closed, by `Channel.close` or with its room."""
+
+    code = "channel-closed"
+
+
+class ChannelOptions(RTCError, ValueError):
+    """Others have a channel of this name open with other options; the text says which."""
+
+    code = "channel-options"
+
+
+class MessageTooLarge(RTCError, ValueError):
+    """A message, or the shared mapping, would have more bytes than the server's settings allow."""
+
+    code = "message-too-large"
+
+
 class EngineDied(RTCError):
     """The engine process of this kernel ended; the text names the cause. The next ``join`` starts a new one."""
 

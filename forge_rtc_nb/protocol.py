@@ -142,6 +142,10 @@ class Limits(Value, frozen=True):
     burst: int
     participants: int
     resume_seconds: float
+    data_bytes: int = 1024**3
+    """In one message of a channel."""
+    shared_bytes: int = 1024**3
+    """In the room's shared mapping altogether."""
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="type"):

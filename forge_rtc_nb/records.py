@@ -8,14 +8,8 @@ from dataclasses import dataclass
 import msgspec
 
 from . import protocol
-from .errors import InvalidMessage, SignalingError
+from .errors import ChannelOptions, InvalidMessage
 from .protocol import Channel, Participant, Stream, Updated
-
-
-class ChannelOptions(SignalingError):
-    """Others have a channel of this name open with other options; the text says which."""
-
-    code = "channel-options"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from .memory import commit, create_file
 
 SLOTS = 8
 SLOT_BYTES = 96 << 20
@@ -59,29 +59,8 @@ class Picture:
 
 
 def create_memory() -> int:
-    """A descriptor of nameless, sparse shared memory for all regions; nothing to unlink, nothing to leak.
-
-    `MemoryError` where the system refuses a file of that size, though none of it is taken yet.
-    """
-    fd = os.memfd_create("forge_rtc_nb", os.MFD_CLOEXEC) if hasattr(os, "memfd_create") else _posix_memory()
-    size = REGIONS * REGION_BYTES
-    try:
-        os.ftruncate(fd, size)
-    except OSError as error:
-        os.close(fd)
-        reason = f"{error.strerror}; is there a limit on file sizes? `ulimit -f` shows it"
-        raise MemoryError(f"no shared memory of {size >> 30} GiB, sparse ({reason})") from None
-    return fd
-
-
-def _posix_memory() -> int:
-    # macOS has no memfd; an object that is unlinked at once cannot outlive its last descriptor either.
-    import _posixshmem
-
-    name = f"/forge-rtc-{secrets.token_hex(8)}"
-    fd: int = _posixshmem.shm_open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    _posixshmem.shm_unlink(name)
-    return fd
+    """A descriptor of shared memory for all regions; `MemoryError` where there is none."""
+    return create_file(REGIONS * REGION_BYTES)
 
 
 class Region:
@@ -151,13 +130,7 @@ class Writer(Region):
         return True
 
     def _commit(self, offset: int, nbytes: int) -> None:
-        # Touching a page of a file that cannot grow is a SIGBUS; asking for it first is an error code.
-        if not hasattr(os, "posix_fallocate"):
-            return
-        try:
-            os.posix_fallocate(self._fd, self._offset + offset, nbytes)
-        except OSError as error:
-            raise MemoryError(f"no shared memory for {nbytes} bytes: {error.strerror}") from None
+        commit(self._fd, self._offset + offset, nbytes)
 
     def close(self) -> None:
         """Unmap, and give the pages back."""

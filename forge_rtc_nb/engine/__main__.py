@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 
+from ..arena import Arena, create_arena
 from ..control import Control, Way
 from ..ring import create_memory
 
@@ -46,6 +47,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--name", help="the name that others see")
     parser.add_argument("--control", type=int, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("--memory", type=int, metavar="FD", help=argparse.SUPPRESS)
+    parser.add_argument("--arena", type=int, metavar="FD", help=argparse.SUPPRESS)
     parser.add_argument("--parent", type=int, metavar="PID", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.control is None and not (options.server and options.room):
@@ -66,7 +68,7 @@ async def serve(options: argparse.Namespace) -> None:
     def post(message: Control) -> None:
         link.post(message)
 
-    service = Service(options.memory, post)
+    service = Service(options.memory, Arena(options.arena, "engine"), post)
     link = Link(control_socket, service.receive, ended.set)
     watch = ParentWatch(options.parent, sys.stdin.fileno(), ended.set)
     watch.start()
@@ -91,7 +93,7 @@ async def watch_room(options: argparse.Namespace) -> None:
         if (isinstance(message, Reply) and message.error) or (isinstance(message, RoomState) and message.state == "closed"):
             ended.set()
 
-    service = Service(create_memory(), show)
+    service = Service(create_memory(), Arena(create_arena(), "engine"), show)
     url = options.server.rstrip("/") + "/"
     way = Way("command line", url, os.environ.get("FORGE_RTC_TOKEN"))
     service.receive(Join(1, options.room, options.name, [way], 10.0))

@@ -8,13 +8,14 @@ import socket
 import threading
 from collections.abc import Callable, Hashable
 
-from ..control import Control, Message, ParticipantUpdated, Unpacker, pack
+from ..control import Control, Message, ParticipantUpdated, Received, Unpacker, pack
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 64 * 1024 * 1024
 """Bytes kept for a kernel that does not read. Frames are announced once until looked at, and of each participant only the
-newest state waits, however often others change it: only a broken kernel gets here."""
+newest state waits, however often others change it: only a broken kernel gets here. Messages of channels do not count: the
+channels' queues bound them, and a kernel may be busy for long."""
 
 
 def _subject(message: Control) -> Hashable:
@@ -34,7 +35,8 @@ class Link:
         self._on_end = on_end
         self._unpacker = Unpacker()
         self._lock = threading.Lock()
-        self._waiting: dict[Hashable, bytes] = {}
+        self._waiting: dict[Hashable, tuple[bytes, int]] = {}
+        """Messages, and how many bytes of each count."""
         self._partial = b""
         """The rest of a message that the socket took in part."""
         self._bytes = 0
@@ -46,16 +48,15 @@ class Link:
         data = pack(message)
         with self._lock:
             if self._waiting or self._partial:
-                self._keep(_subject(message), data)
+                self._keep(_subject(message), data, 0 if isinstance(message, Received) else len(data))
             else:
                 self._partial = self._send_now(data)
-                self._bytes = len(self._partial)
-            if self._bytes:
+            if self._waiting or self._partial:
                 self._loop.call_soon_threadsafe(self._want_write)
 
-    def _keep(self, subject: Hashable, data: bytes) -> None:
-        self._bytes += len(data) - len(self._waiting.get(subject, b""))
-        self._waiting[subject] = data
+    def _keep(self, subject: Hashable, data: bytes, counted: int) -> None:
+        self._bytes += counted - self._waiting.get(subject, (b"", 0))[1]
+        self._waiting[subject] = data, counted
 
     def _send_now(self, data: bytes) -> bytes:
         try:
@@ -74,9 +75,9 @@ class Link:
     def _writable(self) -> None:
         with self._lock:
             while self._waiting or self._partial:
-                data = self._partial or self._waiting.pop(next(iter(self._waiting)))
+                data, counted = (self._partial, 0) if self._partial else self._waiting.pop(next(iter(self._waiting)))
+                self._bytes -= counted
                 self._partial = self._send_now(data)
-                self._bytes -= len(data) - len(self._partial)
                 if self._partial:
                     return
             self._loop.remove_writer(self._socket)

@@ -1,6 +1,7 @@
 """What to do with each offer, and how its text must change: pure functions and state, no sockets (engine process).
 
-The browser always offers to a kernel (docs/decisions/0002): the engine answers, and asks where it wants an offer.
+The browser always offers to a kernel (docs/decisions/0002): the engine answers, and asks where it wants an offer. Of two
+kernels the one with the lower participant id offers.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Step = Literal["new", "same", "stale"]
 
 @dataclass
 class Negotiation:
-    """The answerer's state for one remote participant."""
+    """What is known of the pair's connection with one remote participant."""
 
     epoch: int | None = None
     wanted: set[str] = field(default_factory=set)
@@ -41,6 +42,12 @@ class Negotiation:
         self.epoch = epoch
         self.mids = {s.id: s.mid for s in streams if s.mid is not None}
         return step
+
+    def new_epoch(self, now: float) -> int:
+        """The number of a connection that we offer; ``now`` in Unix seconds."""
+        self.epoch = max(int(now * 1000), (self.epoch or 0) + 1)
+        self.mids = {}
+        return self.epoch
 
     def is_current(self, epoch: int | None) -> bool:
         """Whether a candidate or answer of this epoch belongs to the present connection."""

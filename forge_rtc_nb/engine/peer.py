@@ -1,4 +1,4 @@
-"""The engine's connection to one other participant: answers offers, routes pictures to sinks (engine process)."""
+"""The engine's connection to one other participant: answers offers or makes them, routes pictures and data (engine process)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,8 +22,9 @@ from aiortc.sdp import candidate_from_sdp
 
 from ..protocol import Answer, IceCandidate, IceServer, Message, Negotiate, Offer, SessionDescription, Subscribe, Unsubscribe
 from .aiortc_compat import LiveReceiver, VideoSink, close_connection
+from .datalink import DataLink
 from .heartbeat import Heartbeat
-from .inbox import Inbox
+from .inbox import Inbox, Wish
 from .negotiation import DEFAULT_CODECS, Negotiation, is_mdns, prepare_answer, prepare_offer
 from .tasks import Tasks
 
@@ -61,8 +63,15 @@ class Peer:
         send: Callable[[Message], None],
         ice_servers: Callable[[], Awaitable[list[IceServer]]],
         on_fault: Callable[[str], None],
+        on_data_fault: Callable[[str, str], None] = lambda label, why: None,
+        offers: bool = False,
     ) -> None:
         self.id = participant_id
+        self.data = DataLink(on_data_fault)
+        self._offers = offers
+        """Whether it is us who offer: to a kernel with a higher id."""
+        self._pending: Offer | None = None
+        """Our offer, as long as it is not answered."""
         self._send = send
         self._ice_servers = ice_servers
         self._on_fault = on_fault
@@ -91,17 +100,35 @@ class Peer:
         self._route_sinks()
         self._send(Unsubscribe(to=self.id, stream=stream))
 
+    def need(self) -> None:
+        """There is something to send or to take that may need a connection."""
+        if self._offers and self._pc is None and not self._asking:
+            self._inbox.wish()
+        self.data.pump()
+
+    def negotiate(self, message: Negotiate) -> None:
+        """The other side asks for a new connection; one that it asked for before the present one was offered is no matter."""
+        if not self._offers or (message.epoch is not None and message.epoch < (self._negotiation.epoch or 0)):
+            return
+        if message.restart and self._pc is not None:
+            self._lost("the other side lost it")
+        else:
+            self.need()
+
     def resubscribe(self) -> None:
         """Repeat every wish, after signaling was away: messages may have been lost."""
+        if self._pending is not None:
+            self._send(self._pending)
         for stream in self._negotiation.wanted:
             self._send(Subscribe(to=self.id, stream=stream))
 
-    def receive(self, message: Offer | IceCandidate) -> None:
-        """Queue an offer or candidate; they are worked on one after the other."""
+    def receive(self, message: Offer | Answer | IceCandidate) -> None:
+        """Queue a description or candidate; they are worked on one after the other."""
         if not self._inbox.put(message):
             logger.warning("%s sends faster than its offers can be answered; a candidate is dropped", self.id)
 
     async def close(self) -> None:
+        self.data.dispose()
         await self._tasks.close()
         self._close_connection()
         await self._closing.finish()
@@ -110,17 +137,58 @@ class Peer:
         while True:
             message = await self._inbox.get()
             try:
-                if isinstance(message, Offer):
-                    await self._answer(message)
-                else:
-                    await self._add_candidate(message)
+                await self._work_on(message)
             except Exception as error:
                 # aiortc raises nearly anything on bad SDP (AttributeError, StopIteration, ...): this connection only.
-                logger.warning("a %s of %s cannot be used: %r", type(message).__name__, self.id, error)
-                if isinstance(message, Offer):
-                    self._lost(f"its offer cannot be used ({type(error).__name__}: {error})")
+                kind = type(message).__name__
+                logger.warning("%s with %s failed: %r", kind, self.id, error)
+                if not isinstance(message, IceCandidate):
+                    self._lost(f"its {kind.lower()} cannot be used ({type(error).__name__}: {error})")
+
+    async def _work_on(self, message: Offer | Answer | IceCandidate | Wish) -> None:
+        match message:
+            case Offer():
+                await self._answer(message)
+            case Answer():
+                await self._accept(message)
+            case Wish():
+                await self._offer()
+            case IceCandidate():
+                await self._add_candidate(message)
+
+    async def _offer(self) -> None:
+        if self._pc is not None or not self._needed:
+            return
+        epoch = self._negotiation.new_epoch(time.time())
+        await self._open_connection()
+        pc = self._pc
+        assert pc is not None
+        await pc.setLocalDescription(await pc.createOffer())
+        self._pending = Offer(to=self.id, epoch=epoch, sdp=SessionDescription(type="offer", sdp=pc.localDescription.sdp))
+        self._send(self._pending)
+        self._check_candidates(self._pending.sdp.sdp)
+        self._connection_tasks.start(self._limit_connecting(pc))
+
+    async def _accept(self, answer: Answer) -> None:
+        pc = self._pc
+        if not self._offers or pc is None or not self._negotiation.is_current(answer.epoch) or self._pending is None:
+            return
+        self._pending = None
+        await pc.setRemoteDescription(RTCSessionDescription(prepare_offer(answer.sdp.sdp, preferred_codecs()), "answer"))
+
+    @property
+    def _needed(self) -> bool:
+        return bool(self._negotiation.wanted) or self.data.needed
+
+    def _check_candidates(self, sdp: str) -> None:
+        if "\na=candidate:" not in sdp:
+            # aioice keeps silent about it, and the connection would stay "new" for ever.
+            self._on_fault("no network address to offer: are the STUN and TURN servers' addresses and credentials right?")
 
     async def _answer(self, offer: Offer) -> None:
+        if self._offers:
+            logger.warning("%s offers, though its id is the higher one; that is dropped", self.id)
+            return
         step = self._negotiation.offer(offer.epoch or 0, offer.streams)
         if step == "stale":
             return
@@ -138,9 +206,7 @@ class Peer:
         self._send(Answer(to=self.id, epoch=offer.epoch, sdp=answer))
         if step == "new":
             self._connection_tasks.start(self._limit_connecting(pc))
-        if "\na=candidate:" not in answer.sdp:
-            # aioice keeps silent about it, and the connection would stay "new" for ever.
-            self._on_fault("no network address to offer: are the STUN and TURN servers' addresses and credentials right?")
+        self._check_candidates(answer.sdp)
 
     async def _open_connection(self) -> None:
         await self._close_connection()
@@ -150,6 +216,7 @@ class Peer:
         self._pc = pc
         pc.on("connectionstatechange", lambda: self._state_changed(pc))
         self._open_control(pc)
+        self.data.attach(pc, self._offers)
 
     async def _limit_connecting(self, pc: RTCPeerConnection) -> None:
         limit = CONNECT_LIMIT
@@ -219,21 +286,28 @@ class Peer:
     async def _fail(self, closed: Awaitable[None], why: str) -> None:
         """Ask for a new connection while anybody wants its streams, again and again: a request may be lost on its way."""
         await closed
-        if not self._negotiation.wanted or self._asking:
+        if not self._needed or self._asking:
             return
         self._on_fault(why)
         self._asking = True
-        while self._pc is None and self._negotiation.wanted:
+        while self._pc is None and self._needed:
             delay, self._retry_delay = self._retry_delay, min(self._retry_delay * 2, RETRY_LAST)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
-            if self._pc is None and self._negotiation.wanted:
-                self._send(Negotiate(to=self.id, restart=True))
+            if self._pc is None and self._needed:
+                self._ask()
         self._asking = False
+
+    def _ask(self) -> None:
+        if self._offers:
+            self._inbox.wish()
+        else:
+            self._send(Negotiate(to=self.id, epoch=self._negotiation.epoch, restart=True))
 
     def _close_connection(self) -> Awaitable[None]:
         """Takes the connection out at once, so that another may come; what is returned waits until it is closed."""
         pc, tasks = self._pc, self._connection_tasks
-        self._pc, self._connection_tasks = None, Tasks()
+        self._pc, self._pending, self._connection_tasks = None, None, Tasks()
+        self.data.detach()
         return asyncio.shield(self._closing.start(self._close(pc, tasks)))
 
     async def _close(self, pc: RTCPeerConnection | None, tasks: Tasks) -> None:

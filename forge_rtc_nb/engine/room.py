@@ -11,6 +11,7 @@ from .. import control
 from ..control import Control, Way
 from ..errors import StreamNotFound
 from ..protocol import (
+    Answer,
     Error,
     IceCandidate,
     IceRequest,
@@ -18,15 +19,20 @@ from ..protocol import (
     IceServers,
     Joined,
     Left,
+    Limits,
+    Negotiate,
     Offer,
     Participant,
+    Pong,
     ServerMessage,
     Subscribe,
     Updated,
     Welcome,
 )
+from .bodies import Bodies
 from .media import StreamSink, View
 from .peer import Peer
+from .room_data import RoomData
 from .signaling import Entry, SignalingClient
 from .streams import RemoteStream
 from .tasks import Tasks
@@ -43,7 +49,14 @@ ABSENCE = 10.0
 class EngineRoom:
     """This engine's place in a room: one signaling socket, a `Peer` for each participant it talks to."""
 
-    def __init__(self, entry: Entry, ways: list[Way], post: Callable[[Control], None], end_view: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        ways: list[Way],
+        post: Callable[[Control], None],
+        end_view: Callable[[int], None],
+        bodies: Bodies,
+    ) -> None:
         self.id = entry.room
         self.name = entry.name
         self.me: Participant | None = None
@@ -59,6 +72,17 @@ class EngineRoom:
         self._repeating: asyncio.TimerHandle | None = None
         self._ice_answers: list[asyncio.Future[list[IceServer]]] = []
         self._tasks = Tasks()
+        self._limits: Limits | None = None
+        self.data = RoomData(
+            entry,
+            bodies,
+            post,
+            self.client.send,
+            lambda participant_id: self._peer(participant_id).data,
+            lambda participant_id: self._peer(participant_id).need(),
+            self.participants,
+            self._tasks,
+        )
 
     async def enter(self) -> None:
         """Make the first connection, then keep it in the background; errors as `SignalingClient.enter`."""
@@ -84,7 +108,8 @@ class EngineRoom:
     def tell(self) -> None:
         """The room as it stands, to the kernel."""
         assert self.me is not None
-        self._post(control.Welcomed(self.id, self.me, list(self.participants.values()), self.server))
+        assert self._limits is not None
+        self._post(control.Welcomed(self.id, self.me, list(self.participants.values()), self._limits, self.server))
         self._post(self.state)
 
     def open_view(self, number: int, participant_id: str, stream_id: str, view: View) -> StreamSink:
@@ -115,11 +140,15 @@ class EngineRoom:
     def _peer(self, participant_id: str) -> Peer:
         peer = self._peers.get(participant_id)
         if peer is None:
+            assert self.me is not None
+            is_kernel = self.participants[participant_id].kind == "kernel"
             peer = self._peers[participant_id] = Peer(
                 participant_id,
                 self.client.send,
                 self._ice_servers,
                 lambda why: self._post(control.PeerFault(self.id, participant_id, why)),
+                lambda label, why: self._post(control.DataFault(self.id, label, participant_id, why)),
+                offers=is_kernel and self.me.id < participant_id,
             )
         return peer
 
@@ -147,18 +176,30 @@ class EngineRoom:
                 self._left(participant_id, reason)
             case Updated(participant=Participant() as participant):
                 self._updated(participant)
-            case Offer(from_=str() as sender) | IceCandidate(from_=str() as sender) if sender in self.participants:
-                self._peer(sender).receive(message)
-            case Subscribe(from_=str() as sender):
-                logger.info("%s asks for a stream, but this kernel publishes none", sender)
+            case Offer() | Answer() | IceCandidate() | Negotiate() | Subscribe():
+                self._from_peer(message)
+            case Pong():
+                self.data.answered(message)
             case IceServers(servers=servers):
                 for answer in self._ice_answers:
                     if not answer.done():
                         answer.set_result(servers)
             case Error():
+                self.data.answered(message)
                 logger.warning("the server says %s: %s", message.code, message.message)
                 if message.code == "slow-reader":
                     self._repeat_later()
+
+    def _from_peer(self, message: Offer | Answer | IceCandidate | Negotiate | Subscribe) -> None:
+        sender = message.from_
+        if sender is None or sender not in self.participants:
+            return
+        if isinstance(message, Subscribe):
+            logger.info("%s asks for a stream, but this kernel publishes none", sender)
+        elif isinstance(message, Negotiate):
+            self._peer(sender).negotiate(message)
+        else:
+            self._peer(sender).receive(message)
 
     def _repeat_later(self) -> None:
         """Something for somebody who reads slowly, or is away, was not passed on: say again what we want, when it may fit."""
@@ -172,7 +213,7 @@ class EngineRoom:
             self._peers[participant_id].resubscribe()
 
     def _welcome(self, welcome: Welcome) -> None:
-        self.me, self.server = welcome.participant, welcome.server
+        self.me, self.server, self._limits = welcome.participant, welcome.server, welcome.limits
         present = {p.id: p for p in welcome.participants}
         for participant_id in self.participants.keys() - present.keys():
             self._expect(participant_id)
@@ -184,6 +225,8 @@ class EngineRoom:
                 self._drop_ended_streams(participant)
         self.state = control.RoomState(self.id, "joined")
         self.tell()
+        self.data.welcomed(welcome)
+        self.data.refresh()
         for participant_id in present.keys() & self._peers.keys():
             self._peers[participant_id].resubscribe()
 
@@ -208,17 +251,20 @@ class EngineRoom:
                 self._peers[participant.id].resubscribe()
         else:
             self._post(control.ParticipantJoined(self.id, participant))
+            self.data.refresh()
 
     def _updated(self, participant: Participant) -> None:
         self.participants[participant.id] = participant
         self._drop_ended_streams(participant)
         self._post(control.ParticipantUpdated(self.id, participant))
+        self.data.refresh()
 
     def _left(self, participant_id: str, reason: str) -> None:
         self._cancel_missing(participant_id)
         if self.participants.pop(participant_id, None) is None:
             return
         self._post(control.ParticipantLeft(self.id, participant_id, reason))
+        self.data.refresh()
         self._tasks.start(self._forget(participant_id))
 
     def _drop_ended_streams(self, participant: Participant) -> None:

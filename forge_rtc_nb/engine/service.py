@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .. import control
-from ..control import Control, Message, Way
+from ..arena import Arena
+from ..control import Control, Message
 from ..errors import NotInRoom, RTCError, RTCTimeout
+from .bodies import Bodies
 from .media import StreamSink
 from .room import EngineRoom
 from .signaling import Entry
@@ -25,8 +27,9 @@ logger = logging.getLogger(__name__)
 class Service:
     """All that one engine holds. ``post`` sends to the kernel."""
 
-    def __init__(self, memory: int, post: Callable[[Control], None]) -> None:
+    def __init__(self, memory: int, arena: Arena, post: Callable[[Control], None]) -> None:
         self._post = post
+        self._bodies = Bodies(arena, post)
         self._views = Views(memory, post)
         self._rooms: dict[str, EngineRoom] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -47,6 +50,24 @@ class Service:
                 self._open_view(message)
             case control.CloseView(view=view):
                 self._close_view(view)
+            case _:
+                self._about_data(message)
+
+    def _about_data(self, message: Message) -> None:
+        match message:
+            case control.GiveBack(offset=offset):
+                self._bodies.returned(offset)
+            case control.OpenChannel():
+                self._answer(message.req, self._open_channel(message))
+            case control.OpenShared():
+                self._answer(message.req, self._open_shared(message))
+            case control.SendData() | control.SetShared():
+                self._send(message)
+            case control.CancelSend(send=number):
+                for room in self._rooms.values():
+                    room.data.cancel(number)
+            case control.CloseChannel() | control.Taken():
+                self._about_channel(message)
 
     async def close(self) -> None:
         """Leave every room politely."""
@@ -79,7 +100,7 @@ class Service:
             return
         if room is not None:
             await self._leave(request.room)  # the server ended it, or: another name is another participant
-        room = EngineRoom(Entry(request.room, request.name), request.ways, self._post, self._views.end)
+        room = EngineRoom(Entry(request.room, request.name), request.ways, self._post, self._views.end, self._bodies)
         try:
             await asyncio.wait_for(room.enter(), request.timeout)
         except TimeoutError:
@@ -96,11 +117,39 @@ class Service:
         if room is not None:
             await room.close()
 
+    def _room(self, room_id: str) -> EngineRoom:
+        room = self._rooms.get(room_id)
+        if room is None:
+            raise NotInRoom(f"this kernel is not in room {room_id!r}")
+        return room
+
+    async def _open_channel(self, request: control.OpenChannel) -> None:
+        await self._room(request.room).data.open_channel(request.channel)
+
+    async def _open_shared(self, request: control.OpenShared) -> None:
+        await self._room(request.room).data.open_shared(request.timeout)
+
+    def _send(self, request: control.SendData | control.SetShared) -> None:
+        try:
+            data = self._room(request.room).data
+            if isinstance(request, control.SendData):
+                data.send(request)
+            else:
+                data.set_shared(request)
+        except NotInRoom as error:
+            self._bodies.borrow(request.body, request.size)  # and so give it back
+            self._post(control.Reply(request.req, error=error.code, message=str(error)))
+
+    def _about_channel(self, message: control.CloseChannel | control.Taken) -> None:
+        room = self._rooms.get(message.room)
+        if room is not None and isinstance(message, control.Taken):
+            room.data.taken(message)
+        elif room is not None:
+            room.data.close_channel(message.channel)
+
     async def _ticket(self, request: control.TicketRequest) -> dict[str, str]:
-        room = self._rooms.get(request.room)
-        way: Way | None = room.client.way if room is not None else None
-        if way is None:
-            raise NotInRoom(f"this kernel is not in room {request.room!r}")
+        way = self._room(request.room).client.way
+        assert way is not None
         return await request_ticket(way, request.room, request.owner)
 
     def _open_view(self, request: control.OpenView) -> None:
@@ -115,10 +164,7 @@ class Service:
 
     def _sink_for(self, request: control.OpenView, view: Any) -> StreamSink:
         if request.room:
-            room = self._rooms.get(request.room)
-            if room is None:
-                raise NotInRoom(f"this kernel is not in room {request.room!r}")
-            return room.open_view(request.view, request.participant, request.stream, view)
+            return self._room(request.room).open_view(request.view, request.participant, request.stream, view)
         synthetic = SyntheticStream(request.stream)
         self._synthetic[request.view] = synthetic
         synthetic.sink.open(request.view, view)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from .. import protocol
 from ..control import Way
 from ..errors import Forbidden, InvalidMessage, RTCError, SignalingError, Unauthorized
-from ..protocol import Hello, Message, ServerMessage, Welcome
+from ..protocol import Channel, Hello, Message, ServerMessage, Welcome
 from ..rest import HOW_TO_ENABLE, NOTHING_LISTENS, tls_context
 from ..tickets import mint_ticket
 from .outbox import Outbox
@@ -38,10 +38,15 @@ class Refused(RTCError):
 
 @dataclass
 class Entry:
-    """Who enters which room."""
+    """Who enters which room, and what they say of themselves."""
 
     room: str
     name: str | None
+    channels: dict[str, Channel] = field(default_factory=dict)
+    """Open ones, by name."""
+    shared: bool = False
+    introduced: frozenset[str] = frozenset()
+    """The names of the channels that the newest hello said."""
 
 
 Receive = Callable[[ServerMessage], None]
@@ -180,9 +185,12 @@ class SignalingClient:
             version=protocol.VERSION,
             kind="kernel",
             name=name,
+            channels=list(self._entry.channels.values()),
+            shared=self._entry.shared,
             resume=self._resume,
             ticket=ticket if self._resume is None else None,
         )
+        self._entry.introduced = frozenset(self._entry.channels)
         try:
             await socket.send(protocol.encode(hello))
             answer = protocol.decode_server(await asyncio.wait_for(socket.recv(), 10))

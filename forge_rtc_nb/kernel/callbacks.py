@@ -24,6 +24,8 @@ class Callbacks:
         self._lock = threading.Lock()
         self._functions: dict[str, list[Callable[..., Any]]] = {event: [] for event in EVENTS}
         self._queue: queue.Queue[tuple[str, tuple[Any, ...]] | None] = queue.Queue(MAX_WAITING)
+        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        """Work that is not dropped, however long it waits; an event ``""`` stands for it in the queue."""
         self._thread: threading.Thread | None = None
         self._closed = False
         self._warned = False
@@ -35,9 +37,19 @@ class Callbacks:
             raise TypeError(f"{function!r} cannot be called")
         with self._lock:
             self._functions[event].append(function)
-            if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._run, name="forge-rtc-callbacks", daemon=True)
-                self._thread.start()
+            self._start()
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Do this in the thread; called in any thread, never blocks. Whoever calls bounds how much waits."""
+        with self._lock:
+            self._start()
+        self._work.put(work)
+        self.emit("")
+
+    def _start(self) -> None:
+        if self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._run, name="forge-rtc-callbacks", daemon=True)
+            self._thread.start()
 
     def emit(self, event: str, *arguments: Any) -> None:
         """Queue an event; called in any thread, never blocks."""
@@ -85,10 +97,16 @@ class Callbacks:
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
             event, arguments = item
+            self._do_work()
             with self._lock:
-                functions = list(self._functions[event])
+                functions = list(self._functions.get(event, ()))
             for function in functions:
                 self._call(event, function, arguments)
+
+    def _do_work(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._work.get_nowait()()
 
     def _call(self, event: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         try:

@@ -8,7 +8,8 @@ from typing import Any
 
 from .. import control, protocol
 from ..control import Message
-from .participants import participant_of, streams_of
+from ..errors import PeerNotFound
+from .participants import Participant, match, participant_of, streams_of
 
 Event = tuple[str, Any]
 """An event's name and its argument, as `Room.on` hands it out."""
@@ -28,6 +29,7 @@ class Directory:
         self.server_id = ""
         """Public id of the server; empty while it is not known."""
         self._others: dict[str, protocol.Participant] = {}
+        self._limits: protocol.Limits | None = None
 
     @property
     def state(self) -> str:
@@ -51,6 +53,34 @@ class Directory:
         with self._changed:
             return ([self.me] if self.me is not None else []) + list(self._others.values())
 
+    @property
+    def limits(self) -> protocol.Limits:
+        """What the server allows. Only for who is in the room, or was."""
+        assert self._limits is not None
+        return self._limits
+
+    def find(self, participant_id: str) -> protocol.Participant | None:
+        """One of the others, by id."""
+        with self._changed:
+            return self._others.get(participant_id)
+
+    def named(self, who: object, channel: str) -> list[protocol.Participant]:
+        """Those of the others that ``who`` means (a participant, an id, a name or a user) who have that channel open.
+
+        `PeerNotFound` where there is none, with what to do.
+        """
+        name = who.id if isinstance(who, Participant) else who
+        if not isinstance(name, str):
+            raise TypeError(f"to names participants by id, name or user, not {who!r}")
+        others = self.others()
+        found = match(others, name)
+        opened = [record for record in found if any(c.name == channel for c in record.channels)]
+        if not opened:
+            there = ", ".join(repr(r.name) for r in others if any(c.name == channel for c in r.channels)) or "nobody"
+            what = f"has not opened channel {channel!r}" if found else "is not in the room"
+            raise PeerNotFound(f"{name!r} {what}; who has it open: {there}")
+        return opened
+
     def wait(self, ready: Callable[[], Any], timeout: float | None) -> Any:
         """Block until ``ready()`` is true, and return what it gave; false after ``timeout`` seconds."""
         with self._changed:
@@ -65,8 +95,8 @@ class Directory:
 
     def _apply(self, message: Message) -> list[Event]:
         match message:
-            case control.Welcomed(me=me, participants=participants, server=server):
-                self.me, self.server_id = me, server
+            case control.Welcomed(me=me, participants=participants, server=server, limits=limits):
+                self.me, self.server_id, self._limits = me, server, limits
                 return [event for record in participants for event in self._put(record)]
             case control.ParticipantJoined(participant=record) | control.ParticipantUpdated(participant=record):
                 return self._put(record)

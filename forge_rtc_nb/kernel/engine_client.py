@@ -6,12 +6,14 @@ import contextlib
 import itertools
 import logging
 import os
+import queue
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from .. import control, errors
+from ..arena import Arena
 from ..control import Control, Message, Unpacker, pack
 from ..errors import EngineDied, RTCError, RTCTimeout
 from .engine_process import EngineProcess
@@ -38,6 +40,8 @@ class Listener(Protocol):
 
     def on_engine(self, message: Message) -> None: ...
 
+    def on_data(self, message: control.Received | control.SharedChanged, body: bytes | memoryview) -> None: ...
+
     def on_engine_died(self, error: EngineDied) -> None: ...
 
 
@@ -52,9 +56,9 @@ class EngineClient:
         self._process = EngineProcess()
         # Reentrant: the garbage collector may let an iterator go, and so send, at any moment in any thread.
         self._lock = threading.RLock()
-        self._send_lock = threading.RLock()
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._numbers = itertools.count(1)
-        self._replies: dict[int, _Pending] = {}
+        self._replies: dict[int, Request] = {}
         self._listeners: dict[str, Listener] = {}
         self._views: dict[int, View] = {}
         self._users = 0
@@ -63,6 +67,8 @@ class EngineClient:
         self._died: EngineDied | None = None
         self._thread = threading.Thread(target=self._read, name="forge-rtc-engine", daemon=True)
         self._thread.start()
+        # A thread of its own, as an interrupt (Ctrl-C) within a call of the socket could leave half a message there.
+        threading.Thread(target=self._write, name="forge-rtc-engine-out", daemon=True).start()
         _clients.add(self)
 
     @property
@@ -91,31 +97,48 @@ class EngineClient:
 
     def request(self, message: Callable[[int], Control], timeout: float) -> Any:
         """Send a request and wait for its reply. Errors: the engine's own, `RTCTimeout`, `EngineDied`."""
+        request = self.start(message)
+        try:
+            if not request.wait(timeout):
+                raise RTCTimeout(f"the engine did not answer within {timeout:g} s")
+            return request.result()
+        finally:
+            request.close()
+
+    def start(self, message: Callable[[int], Control]) -> Request:
+        """Send a request whose reply is looked at later; `Request.close` it."""
         number = next(self._numbers)
-        pending = self._replies[number] = _Pending()
+        request = self._replies[number] = Request(number, self)
         try:
             self.send(message(number))
-            if not pending.done.wait(timeout):
-                raise RTCTimeout(f"the engine did not answer within {timeout:g} s")
-        finally:
-            self._replies.pop(number, None)
-        if pending.reply is None:
-            raise self._death
-        if pending.reply.error is not None:
-            raise error_of(pending.reply.error, pending.reply.message)
-        return pending.reply.value
+        except BaseException:
+            request.close()
+            raise
+        return request
+
+    def forget(self, number: int) -> None:
+        """Nobody waits for the reply to this request."""
+        self._replies.pop(number, None)
+
+    @property
+    def death(self) -> EngineDied:
+        """What to raise where the engine is gone."""
+        return self._died.again() if self._died is not None else EngineDied("the engine is closed; join again")
+
+    @property
+    def arena(self) -> Arena:
+        """Memory that messages cross in."""
+        return self._process.arena
 
     def send(self, message: Control) -> None:
+        """Queue a message; never blocks, and may be called from anywhere, the garbage collector too."""
         self._check()
-        data = pack(message)
-        try:
-            with self._send_lock:
-                self._process.socket.sendall(data)
-        except OSError:
-            # The reader thread sees the same end, and knows the cause.
-            if threading.current_thread() is not self._thread:
-                self._thread.join(1.0)
-            raise self._death from None
+        self._outgoing.put(pack(message))
+
+    def _give_back(self, offset: int) -> None:
+        if self.alive:
+            with contextlib.suppress(RTCError):
+                self.send(control.GiveBack(offset))
 
     def open_view(self, room: str, participant: str, stream: str, pixel_format: str) -> View:
         """Have a stream written into a ring for us."""
@@ -168,10 +191,11 @@ class EngineClient:
                 return
             self._closed = True
         for pending in list(self._replies.values()):
-            pending.done.set()
+            pending.end(None)
         for view in list(self._views.values()):
             view.end(None)
             view.close()
+        self._outgoing.put(None)
         self._process.close()
         if threading.current_thread() is not self._thread:
             self._thread.join()
@@ -188,11 +212,7 @@ class EngineClient:
         if self._pid != os.getpid():
             raise RTCError(FORKED)
         if self._died is not None or self._closed:
-            raise self._death
-
-    @property
-    def _death(self) -> EngineDied:
-        return self._died.again() if self._died is not None else EngineDied("the engine is closed; join again")
+            raise self.death
 
     def _read(self) -> None:
         unpacker = Unpacker()
@@ -205,15 +225,21 @@ class EngineClient:
         if not self._closed and self._pid == os.getpid():
             self._report_death()
 
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):  # the engine is gone: the reader thread sees the same end, and knows the cause
+            while (data := self._outgoing.get()) is not None:
+                self._process.socket.sendall(data)
+
     def _report_death(self) -> None:
         cause = self._process.cause_of_death()
         self._died = error = EngineDied(f"the engine process ended: {cause}\nJoin again to start a new one.")
         for pending in list(self._replies.values()):
-            pending.done.set()
+            pending.end(None)
         for view in list(self._views.values()):
             view.end(error)
         for listener in list(self._listeners.values()):
             listener.on_engine_died(error)
+        self._outgoing.put(None)
         self._process.close()
         _clients.discard(self)
 
@@ -226,29 +252,87 @@ class EngineClient:
 
     def _dispatch(self, message: Message) -> None:
         match message:
-            case control.ViewReady(view=number):
-                if (view := self._views.get(number)) is not None:
-                    view.pump()
-            case control.ViewOpened(view=number, region=region):
-                if (view := self._views.get(number)) is not None:
-                    view.map(region)
-            case control.ViewEnded(view=number, error=code, message=text):
-                if (view := self._views.get(number)) is not None:
-                    view.end(error_of(code, text) if code else None)
-            case control.Reply(req=number):
-                if (pending := self._replies.get(number)) is not None:
-                    pending.reply = message
-                    pending.done.set()
+            case control.ViewReady() | control.ViewOpened() | control.ViewEnded():
+                self._about_view(message)
+            case control.Reply(req=number) | control.SendProgress(send=number):
+                if (request := self._replies.get(number)) is not None:
+                    request.tell(message)
+            case control.GiveBack(offset=offset):
+                self.arena.returned(offset)
+            case control.Received() | control.SharedChanged():
+                body = self._body(message)  # given back where nobody takes it
+                if (listener := self._listeners.get(message.room)) is not None:
+                    listener.on_data(message, body)
             case _:
-                listener = self._listeners.get(getattr(message, "room", ""))
-                if listener is not None:
+                if (listener := self._listeners.get(getattr(message, "room", ""))) is not None:
                     listener.on_engine(message)
 
+    def _about_view(self, message: control.ViewReady | control.ViewOpened | control.ViewEnded) -> None:
+        view = self._views.get(message.view)
+        if view is None:
+            return
+        match message:
+            case control.ViewReady():
+                view.pump()
+            case control.ViewOpened(region=region):
+                view.map(region)
+            case control.ViewEnded(error=code, message=text):
+                view.end(error_of(code, text) if code else None)
 
-class _Pending:
-    def __init__(self) -> None:
-        self.done = threading.Event()
+    def _body(self, message: control.Received | control.SharedChanged) -> bytes | memoryview:
+        if isinstance(message.body, bytes):
+            return message.body
+        if self.arena.owns(message.body):  # we wrote it ourselves
+            return self.arena.lent(message.body).memory
+        return self.arena.borrowed(message.body, message.size, self._give_back).memory
+
+
+class Request:
+    """One request under way, and what came of it."""
+
+    def __init__(self, number: int, client: EngineClient) -> None:
+        self.number = number
         self.reply: control.Reply | None = None
+        self.sent = 0
+        """Of a message's body, in bytes."""
+        self._client = client
+        self._done = threading.Event()
+        self._then: Callable[[], None] | None = None
+
+    def wait(self, timeout: float | None) -> bool:
+        """False after ``timeout`` seconds."""
+        return self._done.wait(timeout)
+
+    def then(self, call: Callable[[], None]) -> None:
+        """Call this once it is done, in the client's reader thread, or at once."""
+        self._then = call
+        if self._done.is_set():
+            call()
+
+    def result(self) -> Any:
+        """The reply's value. Errors: the engine's own, `EngineDied`."""
+        if self.reply is None:
+            raise self._client.death
+        if self.reply.error is not None:
+            raise error_of(self.reply.error, self.reply.message)
+        return self.reply.value
+
+    def tell(self, message: control.Reply | control.SendProgress) -> None:
+        """What the engine says of it."""
+        if isinstance(message, control.Reply):
+            self.end(message)
+        else:
+            self.sent = message.sent
+
+    def end(self, reply: control.Reply | None) -> None:
+        """The engine answered, or is gone."""
+        self.reply = reply
+        self._done.set()
+        if self._then is not None:
+            self._then()
+
+    def close(self) -> None:
+        self._client.forget(self.number)
 
 
 _clients: weakref.WeakSet[EngineClient] = weakref.WeakSet()

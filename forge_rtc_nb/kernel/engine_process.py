@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from typing import IO
 
+from ..arena import Arena, create_arena
 from ..errors import RTCError
 from ..ring import create_memory
 
@@ -31,6 +32,9 @@ class EngineProcess:
         # Not a pipe: nobody would read it while the kernel is busy, and the engine would stand still.
         self._log: IO[bytes] = tempfile.TemporaryFile(prefix="forge_rtc_nb-")  # noqa: SIM115
         self.memory = create_memory()
+        self._arena_file = create_arena()
+        self.arena = Arena(self._arena_file, "kernel")
+        """Memory that messages cross in."""
         self.socket, theirs = socket.socketpair()
         try:
             self._process = self._start(theirs.fileno())
@@ -45,9 +49,10 @@ class EngineProcess:
             # -P: a file of the user's named av.py must not become the engine's av.
             [
                 *(sys.executable, "-P", "-m", "forge_rtc_nb.engine"),
-                *("--control", str(control), "--memory", str(self.memory), "--parent", str(os.getpid())),
+                *("--control", str(control), "--memory", str(self.memory), "--arena", str(self._arena_file)),
+                *("--parent", str(os.getpid())),
             ],
-            pass_fds=(control, self.memory),
+            pass_fds=(control, self.memory, self._arena_file),
             # A session of its own keeps Ctrl-C, which the terminal or Jupyter sends to the kernel's group, away from it.
             start_new_session=True,
             stdin=subprocess.PIPE,
@@ -98,6 +103,7 @@ class EngineProcess:
         with self._closing:  # the reader thread may find the engine dead while somebody closes it
             self.socket.close()
             self._log.close()
+            self.arena.close()
             if self.memory >= 0:
                 os.close(self.memory)
                 self.memory = -1

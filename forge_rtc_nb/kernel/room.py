@@ -11,11 +11,14 @@ from .. import control
 from ..control import Message
 from ..errors import ConnectionFailed, EngineDied, NotInRoom, RTCError, RTCTimeout, StreamNotFound
 from .callbacks import Callbacks
+from .channels import Channel
 from .directory import Directory, Event
 from .engine_client import FORKED, EngineClient, engines
 from .participants import Participant, StreamInfo, match, participant_of, streams_of
 from .reading import Deadline
+from .room_data import RoomData, options_of
 from .selectors import Camera, Found, Selector, Video
+from .shared import SharedMapping
 from .streams import VideoStream
 from .views import View
 
@@ -49,6 +52,7 @@ class Room:
         self._directory = Directory()
         self._callbacks = Callbacks()
         self._client: EngineClient | None = None
+        self._data = RoomData(room_id, self._directory, self._callbacks, self._entered)
         self._over: RTCError | None = None
         self._streams: dict[Selector, VideoStream] = {}
         self._widget: RoomWidget | None = None
@@ -98,6 +102,40 @@ class Room:
         Returns at once; reading waits, and raises `StreamNotFound` with the candidates.
         """
         return self._stream(Video(who.id if isinstance(who, Participant) else who, stream))
+
+    def channel(
+        self,
+        name: str,
+        *,
+        ordered: bool = True,
+        reliable: bool = True,
+        maxsize: int = 64,
+        maxbytes: int = 256 * 1024 * 1024,
+        policy: str = "block",
+    ) -> Channel:
+        """Open a channel: who opens one of the same name gets what you send, and you what they send.
+
+        ``maxsize`` messages and ``maxbytes`` bytes may wait at each receiver; what a full queue does is its ``policy``:
+        ``"block"`` lets `Channel.send` wait, ``"drop_oldest"`` drops the oldest there. With ``reliable=False`` what the network
+        loses is not sent again, and only the newest message waits; with ``ordered=False`` nothing waits for what is late
+        (W3C WebRTC 1.0, RTCDataChannelInit). Everybody opens a channel with the same options.
+
+        Errors: `ChannelOptions` (others have it open with other options), `ValueError`, `NotInRoom`, `RTCTimeout`.
+        """
+        options = options_of(name, ordered=ordered, reliable=reliable, maxsize=maxsize, maxbytes=maxbytes, policy=policy)
+        return self._data.open(options)
+
+    @property
+    def channels(self) -> list[Channel]:
+        """The channels that are open here."""
+        self._check()
+        return self._data.channels
+
+    @property
+    def shared(self) -> SharedMapping:
+        """Values that everybody in the room sees: ``room.shared["w"] = array``. Errors: `NotInRoom`, `RTCTimeout`."""
+        self._check()
+        return self._data.shared
 
     def wait_for(self, who: str | int, timeout: float | None = 10.0) -> list[Participant]:
         """Block until they are there, and return them: a participant's id, name or user, or a number of participants
@@ -216,20 +254,16 @@ class Room:
     def abandon(self) -> None:
         """In a forked child of the kernel: the parent's room goes on without this copy of it."""
         self._over = RTCError(FORKED)
+        self._data.abandon(self._over)
 
     def ticket(self) -> dict[str, str]:
         """A ticket for a tab that has no way of its own to the server."""
         self._check()
-        if self._client is None:
-            raise NotInRoom("this kernel is not in the room yet")
-        ticket = self._client.request(lambda req: control.TicketRequest(req, self._id, self.me.id), 6.0)
+        ticket = self._entered().request(lambda req: control.TicketRequest(req, self._id, self.me.id), 6.0)
         return dict(ticket)
 
     def open_view(self, found: Found, pixel_format: str) -> View:
-        self._check()
-        if self._client is None:
-            raise NotInRoom("this kernel is not in the room yet: show the room's widget, it brings it in")
-        return self._client.open_view(self._id, found[0].id, found[1].id, pixel_format)
+        return self._entered().open_view(self._id, found[0].id, found[1].id, pixel_format)
 
     def find(self, selector: Selector, bound: tuple[str, str] | None, timeout: float | None) -> Found:
         """The stream that is meant, ``bound`` before any other; waits for it. `StreamNotFound` says what to do."""
@@ -245,6 +279,7 @@ class Room:
     def on_engine(self, message: Message) -> None:
         """An event of the engine, in its reader thread."""
         self._emit(self._directory.apply(message))
+        self._data.on_engine(message)
         if isinstance(message, control.PeerFault):
             self._failed(message)
         elif isinstance(message, control.RoomState):
@@ -253,6 +288,10 @@ class Room:
             elif self._widget is not None and self._over is None:
                 self._widget.show_state(message.state, message.detail)
 
+    def on_data(self, message: control.Received | control.SharedChanged, body: bytes | memoryview) -> None:
+        """A message of a channel, or a shared value, in the engine's reader thread."""
+        self._data.on_data(message, body)
+
     def on_engine_died(self, error: EngineDied) -> None:
         self._callbacks.emit("error", error)
         self._finish(error, "closed", detail=str(error))
@@ -260,7 +299,7 @@ class Room:
     def _failed(self, fault: control.PeerFault) -> None:
         names = {record.id: record.name for record in self._directory.others()}
         name = names.get(fault.participant_id, fault.participant_id)
-        text = f"no media from {name!r} ({fault.message}); trying again. Across networks this needs a TURN server."
+        text = f"no connection to {name!r} ({fault.message}); trying again. Across networks this needs a TURN server."
         error = ConnectionFailed(text)
         if self._client is not None:
             self._client.blame(self._id, fault.participant_id, error)
@@ -290,6 +329,12 @@ class Room:
             self._streams[selector] = VideoStream(_RoomSource(self, selector))
         return self._streams[selector]
 
+    def _entered(self) -> EngineClient:
+        self._check()
+        if self._client is None:
+            raise NotInRoom("this kernel is not in the room yet: show the room's widget, it brings it in")
+        return self._client
+
     def _check(self) -> None:
         if self._over is not None:
             raise self._over.again()
@@ -305,6 +350,7 @@ class Room:
                 return
             self._over = over
             client, self._client = self._client, None
+        self._data.end(over, client)
         self._emit(self._directory.set_state(state))
         for stream in self._streams.values():
             stream.stop()

@@ -25,6 +25,9 @@ URL_VARIABLE = "FORGE_RTC_SERVER_URL"
 SECRET_VARIABLE = "FORGE_RTC_SERVER_SECRET"
 CERTIFICATE_VARIABLE = "FORGE_RTC_SERVER_CERTIFICATE"
 
+MAX_DATA = 2**53 - 1
+"""The largest whole number that JavaScript is sure of: a welcome with a larger one would be refused there."""
+
 
 class ForgeRTC(ExtensionApp):
     """WebRTC for notebooks: rooms, signaling, and the tickets with which kernels and tabs enter them."""
@@ -81,6 +84,22 @@ class ForgeRTC(ExtensionApp):
         min=4 * MAX_MESSAGE,
         help="""Bytes that may wait for one client that reads slowly, or that is reconnecting; at least 262144. Half of
         it is for what others send, of one sender at most a quarter. Default 1 MiB.""",
+    ).tag(config=True)
+
+    max_data_bytes = Int(
+        1024**3,
+        min=1,
+        max=MAX_DATA,
+        help="""Bytes in one message of a channel. Such messages go from participant to participant, so that it is they who
+        refuse longer ones, to send and to receive. Default 1 GiB.""",
+    ).tag(config=True)
+
+    max_shared_bytes = Int(
+        1024**3,
+        min=1,
+        max=MAX_DATA,
+        help="""Bytes in the shared mapping of one room altogether. Every kernel in the room holds them: more needs memory in
+        each. Default 1 GiB.""",
     ).tag(config=True)
 
     max_rooms = Int(1000, min=1, help="Rooms open at the same time. Default 1000.").tag(config=True)

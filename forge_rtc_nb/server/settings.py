@@ -18,6 +18,8 @@ class Settings:
     burst: int = 100
     messages_per_second: float = 50.0
     outbound_bytes: int = 1024 * 1024
+    max_data_bytes: int = 1024**3
+    max_shared_bytes: int = 1024**3
     max_rooms: int = 1000
     max_participants: int = 64
     max_connections_per_user: int = 16
@@ -48,4 +50,6 @@ class Settings:
             burst=self.burst,
             participants=self.max_participants,
             resume_seconds=self.resume_seconds,
+            data_bytes=self.max_data_bytes,
+            shared_bytes=self.max_shared_bytes,
         )

@@ -258,7 +258,7 @@ async def test_a_tab_that_is_silent_is_asked_for_a_new_connection() -> None:
         _, sink = await camera_of(tab)
         tab.answers_pings = False
         await await_for(lambda: tab.sent(Negotiate), what="a new offer is asked for")
-        assert tab.sent(Negotiate)[0] == Negotiate(to="tab-1", restart=True)
+        assert tab.sent(Negotiate)[0] == Negotiate(to="tab-1", epoch=tab.epoch, restart=True)
         assert tab.faults == ["the connection was lost"]
         tab.answers_pings = True
         track = HandTrack()
@@ -286,7 +286,7 @@ async def test_a_connection_that_never_comes_up_is_given_up(monkeypatch: pytest.
         tab.connect()
         await tab.offer({"camera-1": HandTrack()}, edit=without_candidates, answered=False)
         await await_for(lambda: tab.sent(Negotiate), what="a new offer is asked for")
-        assert tab.sent(Negotiate) == [Negotiate(to="tab-1", restart=True)]
+        assert tab.sent(Negotiate) == [Negotiate(to="tab-1", epoch=tab.epoch, restart=True)]
         assert "no connection within 0.3 s" in tab.faults[0]
 
 

@@ -83,7 +83,7 @@ async def test_a_bad_offer_behind_a_good_connection_is_recovered_from() -> None:
         track, sink = await camera_of(tab)
         await tab.offer({"camera-1": track}, edit=BAD["cut in the middle"], answered=False)
         await await_for(lambda: tab.sent(Negotiate), what="a new offer is asked for")
-        assert tab.sent(Negotiate) == [Negotiate(to="tab-1", restart=True)]
+        assert tab.sent(Negotiate) == [Negotiate(to="tab-1", epoch=tab.epoch, restart=True)]
         assert "cannot be used" in tab.faults[0]
         again = HandTrack()
         tab.connect()

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from forge_rtc_nb import control
+from forge_rtc_nb.arena import Arena, create_arena
 from forge_rtc_nb.control import Control, Way
 from forge_rtc_nb.engine import streams
 from forge_rtc_nb.engine.service import Service
@@ -29,9 +30,10 @@ class Kernel:
 
     def __init__(self, server: JupyterProcess) -> None:
         self.memory = create_memory()
+        self.arena = Arena(create_arena(), "engine")
         self.got: list[Control] = []
         self.way = Way("test", server.url, token=server.token)
-        self.service = Service(self.memory, self.got.append)
+        self.service = Service(self.memory, self.arena, self.got.append)
         self._req = 0
 
     def of(self, kind: type[C]) -> list[C]:
@@ -57,6 +59,7 @@ class Kernel:
     async def close(self) -> None:
         await self.service.close()
         os.close(self.memory)
+        self.arena.close()
 
 
 @asynccontextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from forge_rtc_nb.arena import Arena, create_arena
 from forge_rtc_nb.engine import room as room_module
+from forge_rtc_nb.engine.bodies import Bodies
 from forge_rtc_nb.engine.media import View
 from forge_rtc_nb.engine.room import EngineRoom
 from forge_rtc_nb.engine.signaling import Entry, SignalingClient
@@ -17,7 +19,9 @@ async def test_a_wish_that_a_slow_reader_did_not_get_is_repeated(monkeypatch: py
     monkeypatch.setattr(room_module, "REPEAT", 0.02)
     sent: list[Message] = []
     monkeypatch.setattr(SignalingClient, "send", lambda _client, message: sent.append(message))
-    room = EngineRoom(Entry("r", None), [], lambda _message: None, lambda _number: None)
+    bodies = Bodies(Arena(create_arena(), "engine"), lambda _message: None)
+    room = EngineRoom(Entry("r", None), [], lambda _message: None, lambda _number: None, bodies)
+    room.me = Participant(id="me", name="me", kind="kernel", user="u")
     camera = Stream(id="camera-1", name="camera", kind="video", source="camera")
     tab = Participant(id="tab-1", name="Ann", kind="browser", user="u", joined_at=0.0, streams=[camera])
     room._receive(Joined(participant=tab))

@@ -24,6 +24,9 @@ class Buffer:
     def memory(self) -> memoryview:
         return memoryview(self.data)
 
+    def commit(self, end: int) -> None:
+        assert end <= len(self.data)
+
 
 @dataclass
 class Queue:

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from forge_rtc_nb import control
 from forge_rtc_nb.control import MAX_FRAME, Control, Unpacker, Way, pack
-from forge_rtc_nb.protocol import Participant, Stream
+from forge_rtc_nb.protocol import Channel, Limits, Participant, Stream
 
 FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
 CAMERA = Stream(id="camera-1", name="camera", kind="video", source="camera", started=3.5)
 PERSON = Participant(id="p1", name="Zoë", kind="browser", user="jo", owners=["k1"], streams=[CAMERA])
+LIMITS = Limits(message_bytes=65536, messages_per_second=50.0, burst=100, participants=64, resume_seconds=30.0)
 EVERY: list[Control] = [
     control.Join(1, "room", None, [Way("env", "http://x/", secret="s"), Way("arg", "http://y/", token="t")], 2.5),
     control.Leave(2, "room"),
@@ -27,8 +28,8 @@ EVERY: list[Control] = [
     control.Reply(1),
     control.Reply(3, value={"url": "http://x/", "ticket": "abc"}),
     control.Reply(2, error="room-full", message="no"),
-    control.Welcomed("room", PERSON, [PERSON, PERSON]),
-    control.Welcomed("room", PERSON, [], "5e6f708192a3b4c5"),
+    control.Welcomed("room", PERSON, [PERSON, PERSON], LIMITS),
+    control.Welcomed("room", PERSON, [], LIMITS, "5e6f708192a3b4c5"),
     control.RoomState("room", "closed", "the room was deleted"),
     control.ParticipantJoined("room", PERSON),
     control.ParticipantLeft("room", "p1", "expired"),
@@ -37,6 +38,22 @@ EVERY: list[Control] = [
     control.ViewReady(4),
     control.ViewEnded(4, "memory", "none left"),
     control.PeerFault("room", "p1", "lost"),
+    control.GiveBack(1 << 40),
+    control.OpenChannel(5, "room", Channel(name="Zoë", ordered=False, maxsize=3)),
+    control.CloseChannel("room", "Zoë"),
+    control.SendData(6, "room", "Zoë", None, b"{}", 3, b"abc"),
+    control.SendData(7, "room", "Zoë", ["p1"], b"{}", 1 << 30, 4096),
+    control.CancelSend(7),
+    control.SendProgress(7, 65536),
+    control.Received("room", "Zoë", "p1", b"{}", 3, b"abc"),
+    control.Received("room", "Zoë", "p1", b"{}", 1 << 30, 1 << 36),
+    control.Taken("room", "Zoë", 1, 1 << 30),
+    control.ChannelEnded("room", "Zoë", "closed"),
+    control.DataFault("room", "c/Zoë", "p1", "not a frame"),
+    control.OpenShared(8, "room", 5.0),
+    control.SetShared(9, "room", "w", 3.5, b"{}", 1 << 20, 8192),
+    control.SetShared(10, "room", "w", 3.5, None),
+    control.SharedChanged("room", "w", "p1", 3.5, b"{}", 3, b"abc"),
 ]
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forge_rtc_nb import ring
+from forge_rtc_nb import memory as memory_module
 from forge_rtc_nb.ring import REGIONS, SLOT_BYTES, SLOTS, Reader, Writer, create_memory
 
 FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
@@ -273,7 +273,7 @@ def test_a_file_size_limit_is_a_memory_error_that_names_it() -> None:
 
 def test_a_posix_object_has_no_name_left(monkeypatch: pytest.MonkeyPatch) -> None:
     before = set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
-    fd = ring._posix_memory()
+    fd = memory_module._posix_memory()
     assert (set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()) == before
     os.close(fd)
 

@@ -6,10 +6,12 @@ together messages of any size, in quadratic time (RFC 8831 section 6.6 lets a re
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from struct import unpack_from
+from struct import pack, unpack_from
 from typing import Any
 
+from aiortc import RTCDataChannel
 from aiortc.rtcsctptransport import (
     DATA_CHANNEL_ACK,
     DATA_CHANNEL_OPEN,
@@ -34,6 +36,7 @@ MANY_CHUNKS = 8192
 _transport: Any = RTCSctpTransport
 _receive = _transport._data_channel_receive
 _receive_chunk = _transport._receive_data_chunk
+_set_state = _transport._set_state
 
 
 async def receive(self: Any, stream_id: int, pp_id: int, data: bytes) -> None:
@@ -92,6 +95,30 @@ def _check_size(transport: Any, stream_id: int, stream: Any) -> None:
         channel.emit("message", "")  # text, which no channel of ours may carry: whoever listens closes it
 
 
+def announce(self: Any, channel: RTCDataChannel) -> None:
+    """`RTCSctpTransport._data_channel_open` with the lengths of label and protocol in bytes (RFC 8832 section 5.1), not in
+    characters."""
+    if channel.id is not None:
+        self._data_channels[channel.id] = channel
+    kind = (0 if channel.ordered else 0x80) | (channel.maxRetransmits is not None) | 2 * (channel.maxPacketLifeTime is not None)
+    reliability = channel.maxRetransmits if channel.maxRetransmits is not None else channel.maxPacketLifeTime or 0
+    label, protocol = channel.label.encode(), channel.protocol.encode()
+    data = pack("!BBHLHH", DATA_CHANNEL_OPEN, kind, 0, reliability, len(label), len(protocol)) + label + protocol
+    self._data_channel_queue.append((channel, WEBRTC_DCEP, data))
+    asyncio.ensure_future(self._data_channel_flush())  # noqa: RUF006 - as aiortc does it
+
+
+def close_all(self: Any, state: Any) -> None:
+    """`RTCSctpTransport._set_state`, which cannot close a channel that waits for its number."""
+    _set_state(self, state)
+    if state == self.State.CLOSED:
+        for channel, _, _ in self._data_channel_queue:
+            channel._setReadyState("closed")
+        self._data_channel_queue.clear()
+
+
 def install_channel_fixes() -> None:
     _transport._data_channel_receive = receive
     _transport._receive_data_chunk = receive_chunk
+    _transport._data_channel_open = announce
+    _transport._set_state = close_all

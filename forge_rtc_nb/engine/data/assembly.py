@@ -15,6 +15,9 @@ class Memory(Protocol):
     @property
     def memory(self) -> memoryview: ...
 
+    def commit(self, end: int) -> None:
+        """Called before bytes up to ``end`` are written; `MemoryError` where there is no memory for them."""
+
 
 class Assembly:
     """Parts may come in any order, each byte once. Until there is a place for them they are kept: credit bounds them."""
@@ -27,6 +30,7 @@ class Assembly:
         """The sender's name of this message, the same when it is sent again on another data channel; "" for none."""
         self.admitted = self.ignored = False
         self.place: Memory | None = None
+        self._target: memoryview | None = None
         self.got = 0
         self._parts: dict[int, bytes | memoryview] | None = {}
         self._there: list[tuple[int, int]] = []
@@ -46,7 +50,7 @@ class Assembly:
         self._note(offset, end)
         self.got += len(part)
         if self.place is not None:
-            self.place.memory[offset:end] = part
+            self._write(offset, part)
         elif self._parts is not None:
             self._parts[offset] = part
 
@@ -55,8 +59,16 @@ class Assembly:
         self.admitted, self.place = True, place
         if place is not None:
             for offset, part in (self._parts or {}).items():
-                place.memory[offset : offset + len(part)] = part
+                self._write(offset, part)
             self._parts = None
+
+    def _write(self, offset: int, part: bytes | memoryview) -> None:
+        assert self.place is not None
+        end = offset + len(part)
+        self.place.commit(end)
+        if self._target is None:
+            self._target = self.place.memory
+        self._target[offset:end] = part
 
     def ignore(self) -> None:
         """Only count what comes: it is here already."""

@@ -132,7 +132,12 @@ class Inlet(Receiving):
         self._numbers.end(number)
 
     def _admit(self, assembly: Assembly) -> None:
-        assembly.admit(self._store.allocate(assembly.size))
+        try:
+            assembly.admit(self._store.allocate(assembly.size))
+        except MemoryError:
+            self._store.give_up(assembly.size, None)
+            assembly.admitted = False  # or it would be given up once more
+            raise
         self._account.grant(assembly.size, at_once=not assembly.complete)
         self._finish(assembly)
 

@@ -40,8 +40,13 @@ class LossyInlet(Receiving):
         self._checked(frame)
         if not self._store.admit(frame.size):
             return
-        assembly = self._assemblies[frame.number] = Assembly(frame, "")
-        assembly.admit(self._store.allocate(frame.size))
+        assembly = Assembly(frame, "")
+        try:
+            assembly.admit(self._store.allocate(frame.size))
+        except MemoryError:
+            self._store.give_up(frame.size, None)
+            raise
+        self._assemblies[frame.number] = assembly
         for part in [part for part in self._orphans if part.number == frame.number]:
             self._orphans.remove(part)
             assembly.add(part.offset, part.body)

@@ -1,0 +1,178 @@
+"""The shared memory in which messages cross between kernel and engine: one nameless sparse file, cut into extents.
+
+Each of the two allocates in a half of its own, and tells the other where an extent begins. An extent is free again when
+nobody has a view of it any more, on either side: its owner keeps it (`Arena.lend`) until the other gave it back.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+
+from .memory import commit, create_file
+
+HALF = 64 << 30
+"""Bytes that each side can have in use at once. Sparse: only what was written takes memory."""
+STEP = 8 << 20
+"""Bytes of an extent that get their pages at once: the engine's loop must not stand still while a gigabyte is zeroed."""
+PAGE = mmap.ALLOCATIONGRANULARITY
+
+Side = Literal["kernel", "engine"]
+
+
+def create_arena() -> int:
+    """A descriptor of the memory of both halves; `MemoryError` where the system refuses a file of that size."""
+    return create_file(2 * HALF)
+
+
+class Extent:
+    """Memory for one message. Views of it keep it; with the last one it is given back."""
+
+    def __init__(self, arena: Arena, offset: int, size: int, end: Callable[[int, int], None]) -> None:
+        self._arena = arena
+        self._end = end
+        self._committed = 0
+        self.offset = offset
+        self.size = size
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        # numpy keeps a reference to whoever has this: its arrays and their views are what an extent lives by.
+        return {"version": 3, "shape": (self.size,), "typestr": "|u1", "data": (self._arena.address + self.offset, False)}
+
+    @property
+    def memory(self) -> memoryview:
+        """The bytes, writable; the view keeps the extent."""
+        array: Any = np.asarray(self)
+        return memoryview(array)
+
+    def commit(self, end: int) -> None:
+        """Have pages up to byte ``end``, and some more; `MemoryError` where there are none. Call it before writing there."""
+        while self._committed < end:
+            step = min(STEP, self.size - self._committed)
+            self._arena.commit(self.offset + self._committed, step)
+            self._committed += step
+
+    def __del__(self) -> None:
+        self._end(self.offset, self.size)
+
+
+class Arena:
+    """One process's view of the whole file. Thread-safe."""
+
+    def __init__(self, fd: int, side: Side) -> None:
+        self._fd = fd
+        self._map: mmap.mmap | None = None
+        self.address = 0
+        self._lock = threading.Lock()
+        self._start = start = 0 if side == "kernel" else HALF
+        self._free = [(start, start + HALF)]
+        """What is free of our half, as (start, end) in order, none adjacent."""
+        self._ended: deque[tuple[int, int]] = deque()
+        self._lent: dict[int, tuple[Extent, int]] = {}
+
+    def allocate(self, size: int) -> Extent:
+        """An extent of our half, with no pages yet. `MemoryError` where none is free."""
+        mapped = self._mapping()
+        rounded = -(-max(size, 1) // PAGE) * PAGE
+        with self._lock:
+            self._collect(mapped)
+            for place, (start, end) in enumerate(self._free):
+                if end - start >= rounded:
+                    self._free[place : place + 1] = [(start + rounded, end)] if end - start > rounded else []
+                    return Extent(self, start, size, self._give_back)
+        raise MemoryError(f"no shared memory for {size} bytes: {HALF >> 30} GiB of messages are in use")
+
+    def borrowed(self, offset: int, size: int, end: Callable[[int], None]) -> Extent:
+        """An extent of the other's half; ``end`` is called with its offset when its last view is gone."""
+        self._mapping()
+        return Extent(self, offset, size, lambda offset, size: end(offset))
+
+    def lend(self, extent: Extent) -> int:
+        """Keep an extent of ours until the other gives it back (`returned`); its offset."""
+        with self._lock:
+            _, times = self._lent.get(extent.offset, (extent, 0))
+            self._lent[extent.offset] = extent, times + 1
+        return extent.offset
+
+    def lent(self, offset: int) -> Extent:
+        """One of ours that the other has."""
+        with self._lock:
+            return self._lent[offset][0]
+
+    def owns(self, offset: int) -> bool:
+        """Whether an extent that begins there is of our half."""
+        return (offset < HALF) == (self._start == 0)
+
+    def returned(self, offset: int) -> None:
+        """The other has no view any more of what was lent once."""
+        with self._lock:
+            extent, times = self._lent.pop(offset)
+            if times > 1:
+                self._lent[offset] = extent, times - 1
+        del extent  # outside of the lock, which its end wants
+        self._drain()
+
+    def commit(self, offset: int, size: int) -> None:
+        commit(self._fd, offset, size)
+
+    def _mapping(self) -> mmap.mmap:
+        """Mapped when it is first needed: most rooms never send data, and address space may be limited."""
+        with self._lock:
+            if self._map is None:
+                try:
+                    self._map = mmap.mmap(self._fd, 2 * HALF)
+                except OSError as error:
+                    reason = f"{error.strerror}; is the address space limited? `ulimit -v` shows it"
+                    raise MemoryError(f"{2 * HALF >> 30} GiB of shared memory, sparse, cannot be mapped ({reason})") from None
+                self.address = np.frombuffer(self._map, np.uint8, 1).ctypes.data
+            return self._map
+
+    def _give_back(self, offset: int, size: int) -> None:
+        """Called wherever the last view ends, by the garbage collector too, which may run while this thread has the lock:
+        then whoever has it, or the next one to allocate, does the rest."""
+        self._ended.append((offset, size))
+        self._drain()
+
+    def _drain(self) -> None:
+        if self._map is not None and self._lock.acquire(blocking=False):
+            try:
+                self._collect(self._map)
+            finally:
+                self._lock.release()
+
+    def _collect(self, mapped: mmap.mmap) -> None:
+        while self._ended:
+            offset, size = self._ended.popleft()
+            end = offset + -(-max(size, 1) // PAGE) * PAGE
+            if hasattr(mmap, "MADV_REMOVE"):  # where it is not, pages are kept for the next extent there
+                mapped.madvise(mmap.MADV_REMOVE, offset, end - offset)
+            self._insert(offset, end)
+
+    def _insert(self, start: int, end: int) -> None:
+        at = bisect_left(self._free, (start, end))
+        if at < len(self._free) and self._free[at][0] == end:
+            end = self._free.pop(at)[1]
+        if at and self._free[at - 1][1] == start:
+            at -= 1
+            start = self._free.pop(at)[0]
+        self._free.insert(at, (start, end))
+
+    @property
+    def in_use(self) -> int:
+        """Bytes of our half that messages have."""
+        with self._lock:
+            return HALF - sum(end - start for start, end in self._free)
+
+    def close(self) -> None:
+        """Close our descriptor; what is mapped stays for the views that there are."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

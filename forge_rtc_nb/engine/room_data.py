@@ -1,0 +1,126 @@
+"""What of a room goes over data channels: channels, the shared mapping, what this participant says of them (engine process)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from .. import control
+from ..arrays import MessageTooLarge
+from ..control import Control
+from ..errors import ChannelClosed, RTCError
+from ..protocol import Channel, Error, Limits, Message, Participant, Pong, Welcome
+from .announcing import Announcer
+from .bodies import Bodies
+from .channels import Channels
+from .datalink import DataLink
+from .shared_map import SharedMap
+from .signaling import Entry
+from .tasks import Tasks
+
+logger = logging.getLogger(__name__)
+
+
+class RoomData:
+    """``link_of`` gives the data channels of a participant, ``changed`` says that one may need a connection now."""
+
+    def __init__(
+        self,
+        entry: Entry,
+        bodies: Bodies,
+        post: Callable[[Control], None],
+        send: Callable[[Message], None],
+        link_of: Callable[[str], DataLink],
+        changed: Callable[[str], None],
+        participants: Mapping[str, Participant],
+        tasks: Tasks,
+    ) -> None:
+        self._room = entry.room
+        self._bodies = bodies
+        self._post = post
+        self._participants = participants
+        self._announcer = Announcer(entry, send, tasks)
+        self._link_of = link_of
+        self._changed = changed
+        self._channels = Channels(entry.room, bodies, post, link_of, changed)
+        self._limits: Limits | None = None
+        self._shared: SharedMap | None = None
+
+    def welcomed(self, welcome: Welcome) -> None:
+        self._limits = welcome.limits
+        if self._shared is None:
+            self._shared = SharedMap(
+                self._room,
+                welcome.participant.id,
+                welcome.limits.shared_bytes,
+                self._bodies,
+                self._post,
+                self._link_of,
+                self._changed,
+                self._holds,
+            )
+        for channel in self._announcer.welcomed(welcome.participant):
+            self._channels.close(channel.name)
+            why = f"channel {channel.name!r} is open with other options by now; open it again with those"
+            self._post(control.ChannelEnded(self._room, channel.name, why))
+
+    def answered(self, message: Error | Pong) -> None:
+        """The server answered something that may be ours."""
+        self._announcer.receive(message)
+
+    def refresh(self) -> None:
+        """Records have changed."""
+        self._channels.refresh(self._participants)
+        if self._shared is not None:
+            self._shared.refresh(self._participants)
+
+    async def open_channel(self, options: Channel) -> None:
+        """Errors as `Announcer.open`; a channel that is open with these options already is left as it is."""
+        if (present := self._announcer.channels.get(options.name)) is not None:
+            if present != options:
+                raise ChannelClosed(f"channel {options.name!r} is being opened with other options")
+            return
+        assert self._limits is not None
+        self._channels.open(options, self._limits.data_bytes)  # others may open its data channel before the server answers us
+        try:
+            await self._announcer.open(options)
+        except BaseException:
+            self._channels.close(options.name)
+            raise
+        self.refresh()
+
+    def close_channel(self, name: str) -> None:
+        self._announcer.close(name)
+        self._channels.close(name)
+
+    def send(self, request: control.SendData) -> None:
+        body = self._bodies.borrow(request.body, request.size)
+        try:
+            self._channels.send(request, self._bodies.view(body))
+        except RTCError as error:
+            self._post(control.Reply(request.req, error=error.code, message=str(error)))
+
+    def cancel(self, number: int) -> None:
+        self._channels.cancel(number)
+
+    async def open_shared(self, timeout: float) -> None:
+        """Tell the kernel of the shared mapping; returns when it is complete, or after ``timeout`` seconds."""
+        assert self._shared is not None
+        await self._shared.open(self._participants, timeout)
+
+    def set_shared(self, request: control.SetShared) -> None:
+        assert self._shared is not None
+        try:
+            self._shared.write(request)
+            answer = control.Reply(request.req)
+        except (MessageTooLarge, KeyError, ValueError) as error:
+            code = "message-too-large" if isinstance(error, MessageTooLarge) else type(error).__name__
+            answer = control.Reply(request.req, error=code, message=str(error))
+        self._post(answer)
+
+    def _holds(self, holds: bool) -> None:
+        if self._announcer.set_shared(holds):
+            self.refresh()
+
+    def taken(self, message: control.Taken) -> None:
+        self._channels.taken(message)
