@@ -13,7 +13,7 @@ export const PROTOCOL = "forge-rtc-nb";
 const AGAIN_FIRST = 1_000;
 const AGAIN_MOST = 30_000;
 /** Bytes in the buffer of a data channel whose other side sends, but does not take what it is told about that. */
-const MAX_UNTAKEN = 16 * CHUNK;
+const MAX_UNTAKEN = 4 * CHUNK;
 
 /** What goes over the data channels of one label: the two halves, which outlive them. */
 export interface Port {
