@@ -19,7 +19,7 @@ import { MAX_MESSAGE, pack, type Sendable, type Value } from "./values";
 
 /** Seconds that a send waits where it does not say how long. */
 const SEND_TIMEOUT = 30;
-/** Sends that nobody awaits may wait together, so many and with so many bytes. */
+/** So many sends may wait together, where their author does not await one before the next; with the bytes of one message. */
 const MAX_WAITING = 4096;
 
 export type ChannelOptions = Readonly<Required<Omit<ChannelRecord, "name">>>;
@@ -58,6 +58,8 @@ export class Channel extends EventTarget {
   readonly #reader: Reader;
   readonly #receivers = new Map<string, Receiver>();
   readonly #deliveries = new Set<Delivery>();
+  /** Bytes of those. */
+  #waiting = 0;
   /** Begins the names of our messages, which tell those that are sent again. */
   readonly #prefix = randomHex();
   #sent = 0;
@@ -203,6 +205,7 @@ export class Channel extends EventTarget {
   async #await(delivery: Delivery, { timeout = SEND_TIMEOUT, signal }: Patience): Promise<void> {
     this.#checkWaiting(delivery.size);
     this.#deliveries.add(delivery);
+    this.#waiting += delivery.size;
     const stop = patience(
       { timeout, signal },
       () => delivery.fail(new SendTimeout(this.#words, names(delivery.waiting), timeout)),
@@ -214,14 +217,13 @@ export class Channel extends EventTarget {
     } finally {
       stop();
       this.#deliveries.delete(delivery);
+      this.#waiting -= delivery.size;
     }
   }
 
   #checkWaiting(size: number): void {
-    let bytes = size;
-    for (const delivery of this.#deliveries) bytes += delivery.size;
     const count = this.#deliveries.size;
-    if (count < MAX_WAITING && (count === 0 || bytes <= this.#limit)) return;
+    if (count < MAX_WAITING && this.#waiting + size <= this.#limit) return;
     throw new RTCError(`${count} messages on ${this.#words} wait already: await a send before the next`);
   }
 
