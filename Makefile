@@ -115,4 +115,4 @@ format: install
 	cd js && npm run format
 
 clean:
-	rm -rf build dist .venv js/node_modules tests/hub/node_modules forge_rtc_nb/static/widget.*
+	rm -rf build dist .venv js/node_modules tests/hub/node_modules forge_rtc_nb/static/widget.* forge_rtc_nb/static/forge_rtc.js

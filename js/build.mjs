@@ -1,9 +1,14 @@
-// Bundles the front end into the two files that the Python package ships (anywidget loads no chunks); runs in node.
+// Bundles what the Python package ships: the widget's two files (anywidget loads no chunks), and the module that authors of
+// pages import; runs in node.
 import * as esbuild from "esbuild";
 
 /** @type {esbuild.BuildOptions} */
 const options = {
-  entryPoints: ["src/widget.ts", "src/widget.css"],
+  entryPoints: [
+    { in: "src/widget.ts", out: "widget" },
+    { in: "src/widget.css", out: "widget" },
+    { in: "src/module.ts", out: "forge_rtc" },
+  ],
   outdir: "../forge_rtc_nb/static",
   bundle: true,
   format: "esm",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, TypeVar
 
@@ -27,6 +28,7 @@ from .connection import Connection
 from .identity import RESOURCE, visitor_of
 from .service import WebRTCService
 
+MODULE = Path(__file__).parents[1] / "static" / "forge_rtc.js"
 TICKET_SCHEME = "ForgeRTC-Ticket "
 STATUS: list[tuple[type[RTCError], HTTPStatus]] = [
     (InvalidRoomId, HTTPStatus.BAD_REQUEST),
@@ -197,6 +199,31 @@ class TicketsHandler(RTCHandler):
         self.reply({"ticket": ticket, "expires_in": self.service.tickets.ticket_seconds, "url": url}, HTTPStatus.CREATED)
 
 
+class ModuleHandler(RTCHandler):
+    """The JavaScript module that authors of pages import: the same for everybody, and no secret in it.
+
+    Nothing here asks for a Referer, as Jupyter's own files do: an import from a module with a blob: URL has none.
+    """
+
+    _track_activity = False
+
+    @web.authenticated
+    @authorized("read", resource=RESOURCE)
+    def get(self) -> None:
+        self._send()
+
+    @web.authenticated
+    @authorized("read", resource=RESOURCE)
+    def head(self) -> None:
+        self._send()
+
+    def _send(self) -> None:
+        if not MODULE.is_file():
+            raise web.HTTPError(404, "the JavaScript module was not built: run `npm run build` in js/")
+        self.set_header("Cache-Control", "no-cache")  # asked for again each time; tornado's ETag makes that a 304
+        self.finish(MODULE.read_bytes(), set_content_type="text/javascript; charset=UTF-8")
+
+
 class SignalingHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
     """The signaling WebSocket; everything happens in `Connection`."""
 
@@ -266,4 +293,5 @@ ROUTES = [
     (r"/forge-rtc/api/rooms", RoomsHandler),
     (r"/forge-rtc/api/rooms/([^/]+)", RoomHandler),
     (r"/forge-rtc/api/tickets", TicketsHandler),
+    (r"/forge-rtc/static/forge_rtc.js", ModuleHandler),
 ]

@@ -4,7 +4,7 @@ import type { Failure } from "./failure";
 import type { KernelLink, Traits } from "./kernel_link";
 import type { Hold } from "./lifetime";
 import { openSession } from "./registry";
-import { KernelServer, PageServer, readPageConfig } from "./server";
+import { PageServer, readPageConfig, TicketServer } from "./server";
 import type { Session, SessionStatus } from "./session";
 import type { Access } from "./signaling";
 import { TicketOffer } from "./ticket_offer";
@@ -155,7 +155,7 @@ export class Attachment {
     this.#changed();
     try {
       const ask = () => this.#link.askTicket();
-      const access = new KernelServer(await ask(), ask, wanted);
+      const access = new TicketServer(await ask(), ask, wanted);
       return { access, key: access.key, id: wanted };
     } finally {
       this.#asking = false;

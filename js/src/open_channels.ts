@@ -12,7 +12,7 @@ import {
   channel as readRecord,
 } from "./channel";
 import { Channel } from "./data/channel";
-import { invalid, otherOptions, type RoomError, signalingError } from "./errors";
+import { invalid, otherOptions, type RoomError, roomFailure, signalingError } from "./errors";
 import type { Failure } from "./failure";
 import { OpenChannel, sameChannel, type Ways } from "./open_channel";
 import type { ClientMessage, Message, Participant } from "./protocol";
@@ -63,6 +63,10 @@ export class OpenChannels {
     entry.channel.addEventListener("close", () => signal?.removeEventListener("abort", stop), { once: true });
     this.#ask();
     return entry.opened;
+  }
+
+  get names(): string[] {
+    return [...this.#open.values()].filter(({ known }) => known).map(({ record }) => record.name);
   }
 
   /** What the next hello says. */
@@ -133,7 +137,7 @@ export class OpenChannels {
     this.#newest = "";
     const entries = [...this.#open.values()];
     this.#open.clear();
-    const why = failure && signalingError(failure.code, failure.message);
+    const why = failure && roomFailure(failure);
     for (const entry of entries) entry.end(why);
   }
 

@@ -101,8 +101,8 @@ export class PageServer implements Access {
   }
 }
 
-/** A server that only the kernel knows: each ticket comes from it through the widget's comm. */
-export class KernelServer implements Access {
+/** A server that lets this page in by tickets only: the kernel gives them through the widget's comm, or a token buys them. */
+export class TicketServer implements Access {
   readonly #ask: () => Promise<Required<Ticket>>;
   readonly #url: URL;
   #next: Required<Ticket> | null;

@@ -159,6 +159,11 @@ export class Session extends EventTarget {
     return this.#channels.open(name, options);
   }
 
+  /** The names of the channels that are open. */
+  get channels(): string[] {
+    return this.#channels.names;
+  }
+
   /** Whether this tab plays what a participant says. */
   hears(participant: Participant): boolean {
     return this.#hearing.hears(participant, this.#me?.user);
