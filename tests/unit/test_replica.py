@@ -168,6 +168,46 @@ def test_what_one_has_not_got_any_more_is_asked_of_another() -> None:
     assert want_of(replica, "a") is want_of(replica, "b") is None
 
 
+def test_a_new_data_channel_ends_what_was_asked_on_the_old_one() -> None:
+    replica = Replica("me", 100, lambda change: None)
+    for peer in "ab":
+        replica.connect(peer)
+        replica.receive(peer, have([entry("k", 1, "w", 1)]), 0, b"")
+    assert want_of(replica, "a") == "k"
+    replica.connect("a")
+    assert want_of(replica, "b") == "k"
+
+
+def test_the_newest_is_asked_of_the_one_that_has_it() -> None:
+    replica = Replica("me", 100, lambda change: None)
+    for number, peer in enumerate("ab"):
+        replica.connect(peer)
+        replica.receive(peer, have([entry("k", number, "w", 1)]), 0, b"")
+    assert want_of(replica, "a") is None
+    assert want_of(replica, "b") == "k"
+    replica.disconnect("b")
+    assert want_of(replica, "a") == "k"
+
+
+def test_a_newer_value_that_is_known_is_fetched_after_the_older_one_came() -> None:
+    one = Participant("me")
+    for number, peer in enumerate("ab"):
+        one.replica.connect(peer)
+        one.replica.receive(peer, have([entry("k", number, "w", 1)]), 0, b"")
+        if peer == "a":
+            assert want_of(one.replica, "a") == "k"
+    one.replica.receive("a", value("k", 0, "w"), 1, b"0")
+    assert one.shown == {"k": (b"0", "w")}
+    assert want_of(one.replica, "b") == "k"
+
+
+def test_what_a_peer_takes_back_is_not_asked_of_it() -> None:
+    replica = Replica("me", 100, lambda change: None)
+    replica.connect("a")
+    replica.receive("a", have([entry("k", 5, "w", 1), entry("k", 3, "w")]), 0, b"")
+    assert want_of(replica, "a") is None
+
+
 def test_a_value_is_fetched_once_from_one_of_those_who_have_it() -> None:
     room = Room("a", "b", "c")
     room["a"].write("k", b"1")
@@ -286,6 +326,22 @@ def test_an_empty_mapping_is_told_of_too() -> None:
     assert json.loads(header) == {"kind": "have", "entries": [], "last": True}
     room["b"].replica.receive("a", header, 0, b"")
     assert room["b"].replica.synced(["a"])
+
+
+def test_a_long_list_ends_with_its_last_part() -> None:
+    room = Room("a")
+    for number in range(1000):
+        room["a"].write(f"k{number}")
+    room.join("b")
+    room.heal()
+    parts = []
+    while room.send("a", "b"):
+        parts.append(json.loads(room.links["a", "b"][-1][0]))
+        assert not room["b"].replica.synced(["a"])
+        room.deliver("a", "b")
+    assert len(parts) > 3
+    assert [part.get("last", False) for part in parts] == [False] * (len(parts) - 1) + [True]
+    assert sum(len(part["entries"]) for part in parts) == 1000
 
 
 def test_a_replica_is_in_step_when_what_is_not_here_cannot_be_had() -> None:

@@ -119,6 +119,16 @@ def test_a_flood_of_values_is_refused() -> None:
     assert not one.replica._budget._weights
 
 
+def test_what_a_peer_announced_took_back_and_never_sent_takes_no_room_once_it_is_gone() -> None:
+    one = Participant("me", limit=10)
+    one.replica.connect("a")
+    one.replica.receive("a", have([entry("k", 5, "a", 10)]), 0, b"")
+    assert want_of(one.replica, "a") == "k"
+    one.replica.receive("a", have([entry("k", 3, "a")]), 0, b"")
+    one.replica.disconnect("a")
+    one.write("mine", b"1234567890")
+
+
 def test_a_flood_of_deleted_keys_takes_no_more_memory_than_there_is_for_them() -> None:
     one = Participant("me")
     one.replica.connect("a")

@@ -81,6 +81,17 @@ def test_deleted_keys_are_forgotten_the_oldest_first() -> None:
     assert room["b"].versions.keys() == room["a"].versions.keys()
 
 
+def test_a_key_that_is_deleted_again_and_again_drives_no_other_one_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_KEYS", 2)
+    one = Participant("a")
+    for key in "kllll":
+        one.write(key)
+        one.replica.delete(key, 1.0)
+    assert list(one.versions) == ["k", "l"]
+    one.write("l")
+    assert list(one.versions) == ["k", "l"]
+
+
 def test_those_who_forget_deleted_keys_do_not_tell_each_other_of_them_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_KEYS", 2)
     room = Room("a", "b", "c")
@@ -145,6 +156,16 @@ def test_the_room_for_what_was_asked_for_is_not_given_away() -> None:
         replica.write("m", BYTES, 5, b"12345", 1.0)
     replica.receive("a", gone("k", 1, "a"), 0, b"")
     assert want_of(replica, "a") == "l"
+
+
+def test_what_is_not_needed_any_more_takes_no_room() -> None:
+    replica = Replica("me", 10, lambda change: None)
+    for peer in "ab":
+        replica.connect(peer)
+    replica.receive("a", have([entry("k", 1, "a", 6)]), 0, b"")
+    assert want_of(replica, "a") == "k"
+    replica.receive("b", have([entry("k", 2, "b")]), 0, b"")
+    replica.write("m", BYTES, 10, b"1234567890", 1.0)
 
 
 def test_a_value_that_grew_out_of_the_room_there_is_needs_no_memory() -> None:

@@ -194,7 +194,6 @@ class Replica:
             sender.forget(key)
             if is_new:
                 self._take(Held(entry, b""), source=peer)
-                return
         else:
             if key in sender.asked:
                 sender.asked[key] = entry
@@ -264,10 +263,9 @@ class Replica:
         """Whatever is known of this key may have changed: see whether something is to be asked for."""
         self._left_out.pop(key, None)
         newest = self._newest(key)
-        if newest is not None and not self._is_under_way(key, newest):
-            for peer in self._peers.values():
-                if key in peer.has and peer.has[key].version == newest:
-                    peer.askable[key] = None
+        for peer in self._peers.values():
+            if key in peer.has and peer.has[key].version == newest:
+                peer.askable[key] = None
         self._weigh(key)
 
     def _newest(self, key: str) -> Version | None:
@@ -275,7 +273,7 @@ class Replica:
         return max((peer.has[key].version for peer in self._peers.values() if key in peer.has), default=None)
 
     def _is_under_way(self, key: str, version: Version) -> bool:
-        return any(key in peer.asked and peer.asked[key].version >= version for peer in self._peers.values())
+        return any(key in peer.asked and peer.asked[key].version == version for peer in self._peers.values())
 
     def _weigh(self, key: str) -> None:
         """The room for what is under way is kept for it."""
@@ -319,9 +317,7 @@ class Replica:
             key = next(iter(to.askable))
             del to.askable[key]
             entry = to.has.get(key)
-            if entry is None or key in to.asked or entry.version != self._newest(key):
-                continue
-            if self._is_under_way(key, entry.version):
+            if entry is None or entry.version != self._newest(key) or self._is_under_way(key, entry.version):
                 continue
             if not self._is_useful(entry):
                 self._left_out[key] = None
@@ -344,7 +340,7 @@ class Replica:
         key = next(iter(to.requests))
         version = to.requests.pop(key)
         held = self._held.get(key)
-        if held is None or held.deleted or held.version < version:
+        if held is None or held.deleted:
             return encode(Gone(key=key, clock=version[0], writer=version[1])), b""
         if held.version == version:
             return _value(held)
