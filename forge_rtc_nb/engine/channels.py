@@ -60,7 +60,7 @@ class OpenChannel:
 
 class Channels:
     """All of one room. ``link_of`` gives the data channels of a participant, ``changed`` says that one of them may need a
-    connection now."""
+    connection now, ``sent`` is told of every message."""
 
     def __init__(
         self,
@@ -69,8 +69,10 @@ class Channels:
         post: Callable[[Control], None],
         link_of: Callable[[str], DataLink],
         changed: Callable[[str], None],
+        sent: Callable[[control.SendData, Body], None],
     ) -> None:
         self._room = room
+        self._sent = sent
         self._bodies = bodies
         self._post = post
         self._link_of = link_of
@@ -109,6 +111,7 @@ class Channels:
         channel = self._open.get(request.channel)
         if channel is None:
             raise ChannelClosed(f"channel {request.channel!r} is closed")
+        self._sent(request, body)
         sending = Sending(request)
         receivers = list(channel.ports if request.to is None else self._named(channel, request.to))
         for participant_id in receivers:

@@ -39,7 +39,8 @@ REOPEN_FIRST, REOPEN_LAST = 1.0, 30.0
 class Port:
     """One label of a pair: what goes out, what comes in, and the present data channel.
 
-    ``refill`` is asked for more when nothing waits to go out; ``inlet`` is None where nothing may come.
+    Nobody needs a connection for the sake of a ``passive`` one. ``refill`` is asked for more when nothing waits to go out;
+    ``inlet`` is None where nothing may come.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Port:
         *,
         ordered: bool = True,
         reliable: bool = True,
+        passive: bool = False,
         refill: Callable[[], None] = lambda: None,
         opened: Callable[[], None] = lambda: None,
         closed: Callable[[], None] = lambda: None,
@@ -59,6 +61,7 @@ class Port:
         self.inlet = inlet
         self.ordered = ordered
         self.reliable = reliable
+        self.passive = passive
         self.refill = refill
         self.opened = opened
         self.closed = closed
@@ -96,10 +99,15 @@ class Parked:
 
 
 class DataLink:
-    """The ports of one participant. ``fault`` is told the label and what the other side did wrong."""
+    """The ports of one participant.
 
-    def __init__(self, fault: Callable[[str, str], None]) -> None:
+    ``fault`` is told the label and what the other side did wrong; ``expect`` gives a port for a label that the other side may
+    open whenever it likes.
+    """
+
+    def __init__(self, fault: Callable[[str, str], None], expect: Callable[[str], Port | None] = lambda label: None) -> None:
         self._fault = fault
+        self._expect = expect
         self._ports: dict[str, Port] = {}
         self._turns: deque[Port] = deque()
         """Ports in the order in which they may send."""
@@ -112,7 +120,7 @@ class DataLink:
     @property
     def needed(self) -> bool:
         """Whether a connection is needed."""
-        return bool(self._ports)
+        return any(not port.passive for port in self._ports.values())
 
     def open(self, port: Port) -> None:
         """Have this label, on the present connection and all later ones."""
@@ -221,6 +229,8 @@ class DataLink:
     def _offered(self, pc: RTCPeerConnection, channel: RTCDataChannel) -> None:
         parked = Parked(channel)
         port = self._ports.get(channel.label)
+        if port is None and (port := self._expect(channel.label)) is not None:
+            self.open(port)
         if pc is not self._pc or channel.protocol != PROTOCOL or channel.readyState != "open":
             parked.close()
         elif port is not None:

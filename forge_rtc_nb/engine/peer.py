@@ -22,7 +22,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from ..protocol import Answer, IceCandidate, IceServer, Message, Negotiate, Offer, SessionDescription, Subscribe, Unsubscribe
 from .aiortc_compat import LiveReceiver, VideoSink, close_connection
-from .datalink import DataLink
+from .datalink import DataLink, Port
 from .heartbeat import Heartbeat
 from .inbox import Inbox, Wish
 from .negotiation import DEFAULT_CODECS, Negotiation, is_mdns, prepare_answer, prepare_offer
@@ -64,10 +64,11 @@ class Peer:
         ice_servers: Callable[[], Awaitable[list[IceServer]]],
         on_fault: Callable[[str], None],
         on_data_fault: Callable[[str, str], None] = lambda label, why: None,
+        expect: Callable[[str], Port | None] = lambda label: None,
         offers: bool = False,
     ) -> None:
         self.id = participant_id
-        self.data = DataLink(on_data_fault)
+        self.data = DataLink(on_data_fault, expect)
         self._offers = offers
         """Whether it is us who offer: to a kernel with a higher id."""
         self._pending: Offer | None = None

@@ -148,6 +148,7 @@ class EngineRoom:
                 self._ice_servers,
                 lambda why: self._post(control.PeerFault(self.id, participant_id, why)),
                 lambda label, why: self._post(control.DataFault(self.id, label, participant_id, why)),
+                lambda label: self.data.expect(participant_id, label),
                 offers=is_kernel and self.me.id < participant_id,
             )
         return peer

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from .. import control
+from ..arena import Extent
 from ..arrays import MessageTooLarge
 from ..control import Control
 from ..errors import ChannelClosed, RTCError
@@ -13,7 +15,10 @@ from ..protocol import Channel, Error, Limits, Message, Participant, Pong, Welco
 from .announcing import Announcer
 from .bodies import Bodies
 from .channels import Channels
-from .datalink import DataLink
+from .data.outlet import Body
+from .data.replica import Change
+from .datalink import DataLink, Port
+from .overview import LABEL, Overview
 from .shared_map import SharedMap
 from .signaling import Entry
 from .tasks import Tasks
@@ -42,9 +47,10 @@ class RoomData:
         self._announcer = Announcer(entry, send, tasks)
         self._link_of = link_of
         self._changed = changed
-        self._channels = Channels(entry.room, bodies, post, link_of, changed)
+        self._channels = Channels(entry.room, bodies, post, link_of, changed, self._sent)
         self._limits: Limits | None = None
         self._shared: SharedMap | None = None
+        self._overview: Overview | None = None
 
     def welcomed(self, welcome: Welcome) -> None:
         self._limits = welcome.limits
@@ -58,11 +64,17 @@ class RoomData:
                 self._link_of,
                 self._changed,
                 self._holds,
+                self._written,
             )
+            self._overview = Overview(welcome.participant.id, self._link_of)
         for channel in self._announcer.welcomed(welcome.participant):
             self._channels.close(channel.name)
             why = f"channel {channel.name!r} is open with other options by now; open it again with those"
             self._post(control.ChannelEnded(self._room, channel.name, why))
+
+    def expect(self, participant_id: str, label: str) -> Port | None:
+        """What a participant may open whenever it likes."""
+        return self._overview.port(participant_id) if label == LABEL and self._overview is not None else None
 
     def answered(self, message: Error | Pong) -> None:
         """The server answered something that may be ours."""
@@ -92,6 +104,8 @@ class RoomData:
     def close_channel(self, name: str) -> None:
         self._announcer.close(name)
         self._channels.close(name)
+        if self._overview is not None:
+            self._overview.gone("channel", name)
 
     def send(self, request: control.SendData) -> None:
         body = self._bodies.borrow(request.body, request.size)
@@ -117,6 +131,19 @@ class RoomData:
             code = "message-too-large" if isinstance(error, MessageTooLarge) else type(error).__name__
             answer = control.Reply(request.req, error=code, message=str(error))
         self._post(answer)
+
+    def _sent(self, request: control.SendData, body: Body) -> None:
+        if self._overview is not None:
+            self._overview.sent(request.channel, request.header, request.size, lambda: body)
+
+    def _written(self, change: Change) -> None:
+        if self._overview is None or self._shared is None:
+            return
+        if change.header is None or change.writer != self._shared.me:
+            self._overview.gone("shared", change.key)
+        else:
+            body = cast("Extent | bytes", change.body)
+            self._overview.written(change.key, change.header, change.size, change.time, lambda: self._bodies.view(body))
 
     def _holds(self, holds: bool) -> None:
         if self._announcer.set_shared(holds):

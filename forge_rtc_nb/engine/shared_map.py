@@ -23,7 +23,7 @@ LABEL = "shared"
 
 
 class SharedMap:
-    """``announce`` is told whether this participant holds anything; the rest as for `Channels`."""
+    """``announce`` is told whether this participant holds anything, ``seen`` every change; the rest as for `Channels`."""
 
     def __init__(
         self,
@@ -35,6 +35,7 @@ class SharedMap:
         link_of: Callable[[str], DataLink],
         changed: Callable[[str], None],
         announce: Callable[[bool], None],
+        seen: Callable[[Change], None],
     ) -> None:
         self.me = me
         self._room = room
@@ -43,6 +44,7 @@ class SharedMap:
         self._link_of = link_of
         self._changed = changed
         self._announce = announce
+        self._seen = seen
         self._ports: dict[str, Port] = {}
         self._replica = Replica(me, limit, self._tell)
         self._told = False
@@ -124,6 +126,7 @@ class SharedMap:
         self._replica.connect(peer)
 
     def _tell(self, change: Change) -> None:
+        self._seen(change)
         if self._told:
             self._post_change(change)
 

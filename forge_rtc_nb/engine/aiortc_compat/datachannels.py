@@ -20,6 +20,7 @@ from aiortc.rtcsctptransport import (
     WEBRTC_STRING,
     DataChunk,
     RTCSctpTransport,
+    SackChunk,
 )
 
 logger = logging.getLogger(__name__)
@@ -33,9 +34,13 @@ FEW_CHUNKS = LOCAL_MAX_MESSAGE_SIZE // 16384
 MANY_CHUNKS = 8192
 """So many are too much work, however small they are: aiortc looks at all of them with each one that comes."""
 
+MOST_UNDER_WAY = 160_000
+"""Bytes; Linux gives a UDP socket 212,992 for packets and what the system keeps of each."""
+
 _transport: Any = RTCSctpTransport
 _receive = _transport._data_channel_receive
 _receive_chunk = _transport._receive_data_chunk
+_receive_sack = _transport._receive_sack_chunk
 _set_state = _transport._set_state
 
 
@@ -95,6 +100,16 @@ def _check_size(transport: Any, stream_id: int, stream: Any) -> None:
         channel.emit("message", "")  # text, which no channel of ours may carry: whoever listens closes it
 
 
+async def receive_sack(self: Any, chunk: SackChunk) -> None:
+    """`RTCSctpTransport._receive_sack_chunk`, but what is under way fits into the socket's buffer at the other end.
+
+    aiortc lets its window grow until that buffer overflows, and a packet that is lost at the end of a message costs a second or
+    more: its timer's least value (RFC 9260 section 6.3.1).
+    """
+    self._cwnd = min(self._cwnd, MOST_UNDER_WAY)
+    await _receive_sack(self, chunk)
+
+
 def announce(self: Any, channel: RTCDataChannel) -> None:
     """`RTCSctpTransport._data_channel_open` with the lengths of label and protocol in bytes (RFC 8832 section 5.1), not in
     characters."""
@@ -120,5 +135,6 @@ def close_all(self: Any, state: Any) -> None:
 def install_channel_fixes() -> None:
     _transport._data_channel_receive = receive
     _transport._receive_data_chunk = receive_chunk
+    _transport._receive_sack_chunk = receive_sack
     _transport._data_channel_open = announce
     _transport._set_state = close_all
