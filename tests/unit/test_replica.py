@@ -176,6 +176,8 @@ def test_a_new_data_channel_ends_what_was_asked_on_the_old_one() -> None:
     assert want_of(replica, "a") == "k"
     replica.connect("a")
     assert want_of(replica, "b") == "k"
+    replica.connect("b")
+    replica.write("l", BYTES, 100, b"." * 100, 1.0)
 
 
 def test_the_newest_is_asked_of_the_one_that_has_it() -> None:

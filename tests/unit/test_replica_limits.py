@@ -180,6 +180,7 @@ def test_a_value_that_grew_out_of_the_room_there_is_needs_no_memory() -> None:
     assert want_of(replica, "a") is None
     assert replica.left_out == {"k"}
     assert [change.key for change in replica.entries()] == ["m"]
+    replica.write("m", BYTES, 10, b"1234567890", 1.0)
 
 
 @pytest.mark.parametrize("key", ["", "k" * 257, "\ud800"])
