@@ -1,6 +1,6 @@
 """Arrays, bytes, text and JSON as a header and a body, and back. Kernel and engine use it; pure, no I/O.
 
-`docs/data-draft.md` describes headers and bodies in words; `tests/wire/data/values.json` holds examples that both languages
+`docs/protocol.md` describes headers and bodies in words; `tests/wire/data/values.json` holds examples that both languages
 must read alike. What comes from others is checked before any memory is taken for it; nothing in it is ever run or unpickled.
 """
 
@@ -35,7 +35,7 @@ Body = bytes | bytearray | memoryview
 
 
 class InvalidValue(ValueError):
-    """What came is not a value as docs/data-draft.md has it; the text says why."""
+    """What came is not a value as docs/protocol.md has it; the text says why."""
 
 
 class MessageTooLarge(InvalidValue):

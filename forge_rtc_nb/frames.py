@@ -1,6 +1,6 @@
 """Frames of data channels as bytes and back, and their limits. Kernel and engine use it; pure, no I/O.
 
-`docs/data-draft.md` describes the frames in words; `tests/wire/data/frames.json` holds examples that both languages must read
+`docs/protocol.md` describes the frames in words; `tests/wire/data/frames.json` holds examples that both languages must read
 alike. What depends on earlier frames (numbers, offsets, credit) is checked by whoever keeps count of them.
 """
 

@@ -1,6 +1,6 @@
 """One participant's copy of the room's shared mapping, and what it tells and asks the others; pure (engine process).
 
-`docs/data-draft.md`, The shared mapping. A replica never sends by itself: the engine calls `Replica.next_message` whenever
+`docs/protocol.md`, The shared mapping. A replica never sends by itself: the engine calls `Replica.next_message` whenever
 nothing waits on a peer's data channel, so a slow peer makes nothing pile up; what has changed meanwhile is told as it is then.
 """
 

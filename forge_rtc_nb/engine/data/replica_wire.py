@@ -1,6 +1,6 @@
 """What replicas of the shared mapping say to each other, as JSON headers and back; pure (engine process).
 
-`docs/data-draft.md`, The shared mapping, describes these messages in words. Only a `Value` has a body.
+`docs/protocol.md`, The shared mapping, describes these messages in words. Only a `Value` has a body.
 """
 
 from __future__ import annotations
