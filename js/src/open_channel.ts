@@ -80,10 +80,10 @@ export class OpenChannel {
   }
 
   #tie(id: string, name: string): void {
-    const release = this.#ways.needData(id);
-    this.#ties.set(id, release);
     const link = this.#ways.link(id);
-    if (link) this.channel.addReceiver(id, name, link);
+    if (!link) return;
+    this.#ties.set(id, this.#ways.needData(id));
+    this.channel.addReceiver(id, name, link);
   }
 }
 

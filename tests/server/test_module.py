@@ -6,12 +6,36 @@ import http.client
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from forge_rtc_nb.server.handlers import MODULE
 from tests.server.conftest import ENABLED, ROOT
-from tests.support import JupyterProcess
+from tests.support import JupyterProcess, chromium_path
 
 PATH = "forge-rtc/static/forge_rtc.js"
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--allow-loopback-in-peer-connection",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",  # not every machine resolves the names that stand for addresses
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+]
+AS_A_WIDGET_DOES = """async (id) => {
+  const { baseUrl } = JSON.parse(document.getElementById("jupyter-config-data").textContent);
+  const { href } = new URL(`${baseUrl}forge-rtc/static/forge_rtc.js`, location.href);
+  const blob = new Blob([`export * from ${JSON.stringify(href)}`], { type: "text/javascript" });
+  const { joinRoom } = await import(URL.createObjectURL(blob));
+  const [ann, bob] = [await joinRoom(id, { name: "Ann" }), await joinRoom(id, { name: "Bob" })];
+  const [one, other] = [await ann.channel("spectra"), await bob.channel("spectra")];
+  const limit = { timeout: 20 };
+  await one.send(Float32Array.of(1, 2, 3), limit);
+  const { value, sender } = await other.receive(limit);
+  const third = await joinRoom(id, { name: "Carol" });
+  const refusal = await third.channel("spectra", { maxsize: 3 }).catch((error) => [error.code, error.message]);
+  for (const room of [ann, bob, third]) room.leave();
+  return { shape: value.shape, data: [...value.data], sender: sender.name, refusal };
+}"""
 
 
 def fetch(
@@ -74,3 +98,17 @@ def test_it_lies_below_the_base_url(tmp_path: Path) -> None:
         credentials = {"Authorization": f"token {server.token}"}
         assert fetch(server, credentials, path=f"/user/ada/{PATH}")[2] == MODULE.read_bytes()
         assert fetch(server, credentials)[0] == 404
+
+
+def test_a_widget_in_a_page_imports_it_and_exchanges_arrays(server: JupyterProcess, room: str) -> None:
+    # The modules of widgets have blob: URLs: what they import is asked for without a Referer.
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM)
+        page = browser.new_page()
+        page.goto(f"{server.url}lab?token={server.token}", wait_until="domcontentloaded")
+        seen = page.evaluate(AS_A_WIDGET_DOES, room)
+        browser.close()
+    assert (seen["shape"], seen["data"], seen["sender"]) == ([3], [1, 2, 3], "Ann")
+    code, words = seen["refusal"]
+    assert code == "channel-options"
+    assert "channel 'spectra' is open with ordered=True" in words

@@ -47,7 +47,7 @@ class Connection {
     if (message.type === "room.hello") this.#join(message);
     else if (message.type === "room.updated") this.#update(message);
     else if (message.type === "ice.request") this.write({ type: "ice.servers", servers: [] });
-    else if (message.type === "ping") this.write({ type: "pong" });
+    else if (message.type === "ping") this.write({ type: "pong", id: message.id });
     else if (ROUTED.test(message.type)) this.people.get(message.to)?.write({ ...message, from: this.id });
   }
 
@@ -56,11 +56,13 @@ class Connection {
   }
 
   /** A hello's `ticket` is taken for a name and a kind here: "Ada" or "kernel:Python". */
-  #join({ owners, streams, ticket }) {
-    const [, kernel, name] = /^(kernel:)?(.*)$/.exec(ticket ?? "You Yourself") ?? [];
+  #join({ owners, streams, channels = [], ticket, name: wanted = "You Yourself" }) {
+    const [, kernel, name] = /^(kernel:)?(.*)$/.exec(ticket ?? wanted) ?? [];
     const { id, room, people } = this;
     const kind = kernel ? "kernel" : "browser";
-    this.participant = { id, name, kind, user: name, owners, streams, joined_at: Date.now() / 1000 };
+    const agreed = channels.filter((channel) => !this.#otherOptions(channel));
+    const said = { owners, streams, channels: agreed };
+    this.participant = { id, name, kind, user: name, ...said, joined_at: Date.now() / 1000 };
     const participants = [...people.values()].map(({ participant }) => participant);
     this.#tell({ type: "room.joined", participant: this.participant });
     people.set(id, this);
@@ -68,9 +70,22 @@ class Connection {
     this.write({ type: "room.welcome", version: 1, room, ...me });
   }
 
-  #update({ streams, owners }) {
-    Object.assign(this.participant, streams && { streams }, owners && { owners });
+  #update({ id, streams, owners, channels }) {
+    const refused = channels?.find((channel) => this.#otherOptions(channel));
+    if (refused) {
+      const message = `channel '${refused.name}' is open with other options`;
+      this.write({ type: "error", code: "channel-options", message, reply_to: id });
+      return;
+    }
+    Object.assign(this.participant, streams && { streams }, owners && { owners }, channels && { channels });
     this.#tell({ type: "room.updated", participant: this.participant });
+  }
+
+  /** Whether somebody else has a channel of this name open with other options. */
+  #otherOptions(channel) {
+    const others = [...this.people.values()].filter((person) => person !== this);
+    const theirs = others.flatMap(({ participant }) => participant.channels ?? []);
+    return theirs.some((one) => one.name === channel.name && JSON.stringify(one) !== JSON.stringify(channel));
   }
 
   #tell(message) {
