@@ -1,90 +1,24 @@
-/** How a session tells its room of channels, against a socket that does what the test says. Browser parts are stubs. */
+/** How a session tells its room of channels, against a socket that does what the test says. */
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Channel as Record } from "../../src/channel";
-import type { Channel } from "../../src/data/channel";
-import type { ClientMessage, Message, Participant } from "../../src/protocol";
-import { Session } from "../../src/session";
 import { FakeSocket, me, welcome } from "./fake_socket";
-
-/** An RTCPeerConnection that connects to nothing, and remembers its data channels. */
-class StubConnection extends EventTarget {
-  static all: StubConnection[] = [];
-  localDescription: RTCSessionDescriptionInit | null = null;
-  closed = false;
-  readonly labels: string[] = [];
-  #remote = false;
-
-  constructor() {
-    super();
-    StubConnection.all.push(this);
-  }
-  createDataChannel(label: string): EventTarget {
-    this.labels.push(label);
-    return Object.assign(new EventTarget(), { readyState: "connecting", close: () => undefined });
-  }
-  async setLocalDescription(): Promise<void> {
-    this.localDescription = { type: this.#remote ? "answer" : "offer", sdp: "v=0\r\n" };
-  }
-  async setRemoteDescription(): Promise<void> {
-    this.#remote = true;
-  }
-  getTransceivers = () => [];
-  close(): void {
-    this.closed = true;
-  }
-}
-
-let session: Session;
-
-async function settled(): Promise<void> {
-  await vi.advanceTimersByTimeAsync(0);
-}
-
-/** The socket of attempt number `index`. */
-async function socket(index: number): Promise<FakeSocket> {
-  await settled();
-  const found = FakeSocket.all[index];
-  if (!found) throw new Error(`there is no socket ${index}`);
-  return found;
-}
-
-async function joined(participants: Participant[] = []): Promise<FakeSocket> {
-  const first = await socket(0);
-  first.open();
-  first.say(welcome("token-1", { participants }));
-  return first;
-}
-
-const person = (id: string, channels: Record[] = [], kind: Participant["kind"] = "browser"): Participant => ({
-  id,
-  name: id.toUpperCase(),
-  kind,
-  user: id,
-  channels,
-});
-const spectra = { name: "spectra" };
-const log = { name: "log", ordered: false };
-
-const is =
-  <T extends ClientMessage["type"]>(type: T) =>
-  (message: ClientMessage): message is Extract<ClientMessage, { type: T }> =>
-    message.type === type;
-const updates = (from: FakeSocket) => from.sent.filter(is("room.updated"));
-const newest = (from: FakeSocket) => updates(from).at(-1);
-const told = (from: FakeSocket) => newest(from)?.channels?.map(({ name }) => name);
-const ping = (from: FakeSocket) => from.sent.filter(is("ping")).at(-1) as Message<"ping">;
-
-function refuse(from: FakeSocket, code = "channel-options", message = "the server's words"): void {
-  from.say({ type: "error", code, message, reply_to: newest(from)?.id ?? "" });
-}
-
-async function opened(on: FakeSocket, name: string, options = {}): Promise<Channel> {
-  const channel = session.openChannel(name, options);
-  await settled();
-  on.answer(ping(on));
-  return channel;
-}
+import {
+  closeSession,
+  joined,
+  log,
+  newest,
+  opened,
+  openSession,
+  person,
+  ping,
+  refuse,
+  session,
+  settled,
+  socket,
+  spectra,
+  told,
+  updates,
+} from "./session_stub";
 
 /** What became of a promise so far. */
 function outcome(promise: Promise<unknown>): { is: "pending" | "kept" | "broken"; why?: unknown } {
@@ -100,26 +34,8 @@ function outcome(promise: Promise<unknown>): { is: "pending" | "kept" | "broken"
   return state;
 }
 
-beforeEach(() => {
-  vi.useFakeTimers();
-  vi.stubGlobal("WebSocket", FakeSocket);
-  vi.stubGlobal("RTCPeerConnection", StubConnection);
-  vi.stubGlobal("document", new EventTarget());
-  vi.stubGlobal("navigator", {});
-  vi.stubGlobal("addEventListener", () => undefined);
-  FakeSocket.all = [];
-  StubConnection.all = [];
-  session = new Session("r", { socketUrl: () => "ws://server/", ticket: async () => null });
-  session.start();
-});
-afterEach(async () => {
-  session.lifetime.finish();
-  await settled();
-  expect(StubConnection.all.filter(({ closed }) => !closed)).toEqual([]);
-  expect(vi.getTimerCount()).toBe(0);
-  vi.unstubAllGlobals();
-  vi.useRealTimers();
-});
+beforeEach(openSession);
+afterEach(closeSession);
 
 describe("opening", () => {
   test("is an update and a ping, and done with the pong of that ping", async () => {
@@ -298,7 +214,7 @@ describe("closing", () => {
     channel.addEventListener("close", () => events.push("close"));
     first.end(4010);
     await settled();
-    expect(events).toEqual(["The room was closed.", "close"]);
+    expect(events).toEqual(["The room was closed. Join again to open it anew.", "close"]);
     session.rejoin();
     const second = await socket(1);
     second.open();
@@ -384,65 +300,4 @@ test("an announcement that the server did not take for its rate is said again", 
   expect(updates(first).length).toBe(2);
   first.answer(ping(first));
   await channel;
-});
-
-describe("those who have it, too", () => {
-  const labels = () => StubConnection.all.map((connection) => connection.labels);
-  const offers = (from: FakeSocket) => from.sent.filter(is("webrtc.offer")).map(({ to }) => to);
-
-  async function withIce(on: FakeSocket): Promise<void> {
-    on.say({ type: "ice.servers", servers: [] });
-    await settled();
-  }
-
-  test("get a connection, made by the lower id, and from a tab to a kernel; others do not", async () => {
-    const people = [
-      person("zoe", [spectra]),
-      person("abe", [spectra]),
-      person("other", [log]),
-      person("00kernel", [spectra], "kernel"),
-      person("idle", [{ ...spectra, ordered: false }]),
-    ];
-    const first = await joined(people);
-    await opened(first, "spectra");
-    await withIce(first);
-    expect(offers(first)).toEqual(["zoe", "abe", "00kernel"]);
-    expect(labels()).toEqual(Array(3).fill(["control", "c/spectra"]));
-  });
-
-  test("wait for an offer where their id is the lower one", async () => {
-    const first = await joined([person("0000", [spectra])]);
-    await opened(first, "spectra");
-    await withIce(first);
-    expect(offers(first)).toEqual([]);
-    first.say({ type: "webrtc.offer", from: "0000", epoch: 5, sdp: { type: "offer", sdp: "v=0\r\n" } });
-    await withIce(first);
-    expect(first.sent.some(({ type }) => type === "webrtc.answer")).toBe(true);
-    expect(labels()).toEqual([["control"]]); // the other opens it
-  });
-
-  test("who opens it later, or closes it, or leaves", async () => {
-    const first = await joined([person("zoe")]);
-    const channel = await opened(first, "spectra");
-    const tied = vi.spyOn(channel, "addReceiver");
-    const parted = vi.spyOn(channel, "removeReceiver");
-    first.say({ type: "room.updated", participant: person("zoe", [log, spectra]) });
-    first.say({ type: "room.updated", participant: person("zoe", [spectra]) });
-    expect(tied.mock.calls.map(([id, name]) => [id, name])).toEqual([["zoe", "ZOE"]]);
-    first.say({ type: "room.updated", participant: person("zoe") });
-    expect(parted.mock.calls).toContainEqual(["zoe"]);
-    first.say({ type: "room.joined", participant: person("yan", [spectra]) });
-    first.say({ type: "room.left", participant_id: "yan" });
-    expect(tied.mock.calls.length).toBe(2);
-    expect(parted.mock.lastCall).toEqual(["yan"]);
-  });
-
-  test("are not tried for while the server's answer may be no", async () => {
-    const first = await joined([person("zoe", [{ ...spectra, ordered: false }])]);
-    const opening = session.openChannel("spectra");
-    await settled();
-    refuse(first);
-    await expect(opening).rejects.toThrow();
-    expect(StubConnection.all).toEqual([]);
-  });
 });
