@@ -1,0 +1,50 @@
+"""The ways that an array can go, each with two ends that are asked alike (bench process)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from tests.bench.data_play import End
+from tests.bench.data_worker import Worker
+from tests.bench.video.rig import Rig
+
+
+@dataclass(frozen=True)
+class Path:
+    """``open`` gives the sender and the receiver."""
+
+    label: str
+    open: Callable[[Rig], AbstractContextManager[tuple[End, End]]]
+
+
+@contextmanager
+def raw_pair(kind: str) -> Iterator[tuple[Worker, Worker]]:
+    """Two processes with a bare data channel between them; kinds as `data_raw_end` has them."""
+    command = ("tests.bench.data_raw_end", kind)
+    with Worker(*command) as sender, Worker(*command) as receiver:
+        answer = receiver.call("answer", sdp=sender.call("offer"))
+        sender.call("accept", sdp=answer)
+        yield sender, receiver
+
+
+@contextmanager
+def kernel_pair(rig: Rig) -> Iterator[tuple[Worker, Worker]]:
+    """Two kernels in a new room."""
+    command = ("tests.bench.data_kernel_end", rig.server.url, f"bench-{secrets.token_hex(4)}")
+    environ = {"FORGE_RTC_TOKEN": rig.server.token}
+    with Worker(*command, environ=environ) as sender, Worker(*command, environ=environ) as receiver:
+        sender.begin("ready")
+        receiver.call("ready")
+        sender.result()
+        yield sender, receiver
+
+
+PATHS: dict[str, Path] = {
+    "kernels": Path("ours: ch.send to ch.recv, two kernels", kernel_pair),
+    "raw": Path("the bare data channel below it", lambda rig: raw_pair("ours")),
+    "stock": Path("aiortc as it is", lambda rig: raw_pair("stock")),
+    "wrtc": Path("libwebrtc (wrtc)", lambda rig: raw_pair("wrtc")),
+}
