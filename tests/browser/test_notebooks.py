@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -19,26 +20,47 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_headless(path: Path, tmp_path: Path) -> None:
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
+def test_outputs_are_not_committed(path: Path) -> None:
     saved = nbformat.read(path, as_version=4)
-    assert all(not cell.get("outputs") for cell in saved.cells), "outputs are not committed: they hold pictures of people"
+    assert all(not cell.get("outputs") for cell in saved.cells), "they hold pictures of people"
 
 
-def test_the_first_one_with_a_camera(
-    context: BrowserContext, jupyter: JupyterProcess, open_notebook: Callable[..., NotebookPage]
-) -> None:
-    shutil.copy(next(path for path in NOTEBOOKS if path.name.startswith("01-")), jupyter.root / "01.ipynb")
-    notebook = NotebookPage.visit(jupyter, context, "01.ipynb")
+def test_the_first_one_without_server_and_browser(tmp_path: Path) -> None:
+    notebook = nbformat.read(named("01-"), as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
+
+
+def named(start: str) -> Path:
+    return next(path for path in NOTEBOOKS if path.name.startswith(start))
+
+
+@contextmanager
+def opened(jupyter: JupyterProcess, context: BrowserContext, start: str) -> Iterator[NotebookPage]:
+    """A copy of one of our notebooks in JupyterLab, all of whose cells are being run."""
+    shutil.copy(named(start), jupyter.root / f"{start}copy.ipynb")
+    notebook = NotebookPage.visit(jupyter, context, f"{start}copy.ipynb")
     try:
         notebook.run_all()
+        yield notebook
+        notebook.wait_until_idle()
+        assert notebook.page.locator("[data-mime-type='application/vnd.jupyter.error'], .jp-RenderedError").count() == 0
+        assert notebook.errors == []
+    finally:
+        notebook.shut_down()
+
+
+def test_the_first_one_with_a_camera(context: BrowserContext, jupyter: JupyterProcess) -> None:
+    with opened(jupyter, context, "01-") as notebook:
         notebook.room_joined()
         notebook.switch_camera_on()
         wait_for(lambda: notebook.page.get_by_text(f"(30, {HEIGHT}, {WIDTH}, 3)").count(), 60, "frames of the camera")
         wait_for(lambda: "kernel" in notebook.text(14), what="%rtc who")
-        notebook.wait_until_idle()
-        assert notebook.page.locator("[data-mime-type='application/vnd.jupyter.error'], .jp-RenderedError").count() == 0
         assert "synthetic" not in notebook.text(4)
-    finally:
-        notebook.shut_down()
+
+
+def test_the_second_one_shares_arrays_with_another_participant(context: BrowserContext, jupyter: JupyterProcess) -> None:
+    with opened(jupyter, context, "02-") as notebook:
+        notebook.room_joined()
+        wait_for(lambda: "the other one has ended: 0" in notebook.page.inner_text(".jp-Notebook"), 60, "the last cell")
+        assert "complex128 (513,) from spectrometer" in notebook.page.inner_text(".jp-Notebook")
+        assert notebook.page.get_by_role("cell", name="weights").count()
