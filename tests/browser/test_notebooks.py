@@ -16,6 +16,12 @@ from tests.browser.bars import HEIGHT, WIDTH
 from tests.browser.lab import NotebookPage
 from tests.support import JupyterProcess, wait_for
 
+RED = """canvas => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.filter((value, i) => i % 4 === 0 && value > 100).length;
+}"""
+"""How many pixels of a canvas are warm."""
+
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
@@ -64,3 +70,12 @@ def test_the_second_one_shares_arrays_with_another_participant(context: BrowserC
         wait_for(lambda: "the other one has ended: 0" in notebook.page.inner_text(".jp-Notebook"), 60, "the last cell")
         assert "complex128 (513,) from spectrometer" in notebook.page.inner_text(".jp-Notebook")
         assert notebook.page.get_by_role("cell", name="weights").count()
+
+
+def test_the_third_one_has_a_widget_that_draws_and_sends(context: BrowserContext, jupyter: JupyterProcess) -> None:
+    with opened(jupyter, context, "03-") as notebook:
+        field = notebook.page.locator(".jp-OutputArea canvas")
+        wait_for(lambda: field.count() and field.evaluate(RED) > 10, 60, "something warm is drawn")
+        field.click(position={"x": 40, "y": 200})
+        wait_for(lambda: "1 clicks: [(" in notebook.page.inner_text(".jp-Notebook"), 60, "the last cell")
+        assert "'my widget')]" in notebook.page.inner_text(".jp-Notebook")
