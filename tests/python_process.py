@@ -56,7 +56,7 @@ class PythonProcess:
     def run(self, code: str, timeout: float = 60, **names: Any) -> Any:
         """Run statements; the value of the last one where that is an expression. ``names`` are set before.
 
-        Values are JSON, bytes, and numpy arrays. `RemoteError` where the code raised.
+        Values are JSON, bytes, and numpy arrays; of anything else it is the `repr`. `RemoteError` where the code raised.
         """
         return self.start(code, **names).result(timeout)
 
@@ -124,9 +124,9 @@ def _plain(value: Any) -> Any:
         return {"__bytes__": base64.b64encode(value).decode()}
     import numpy as np
 
+    if not isinstance(value, np.ndarray | np.generic):
+        return repr(value)
     array = np.asarray(value)
-    if array.dtype.hasobject:
-        raise TypeError(f"{type(value).__name__} cannot go from process to process")
     return {"__array__": [array.dtype.str, list(array.shape), base64.b64encode(array.tobytes()).decode()]}
 
 

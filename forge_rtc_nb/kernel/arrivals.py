@@ -58,16 +58,15 @@ class Arrivals:
             self._taken(1, message.size)  # the engine need not wait: it is we who drop
         self._wake()
 
-    def take(self, timeout: float | None) -> Arrived:
+    def take(self, deadline: Deadline) -> Arrived:
         """The oldest; waits for it. Errors: `RTCTimeout`, and why no more will come."""
-        deadline = Deadline(timeout)
         while (message := self.poll()) is None:  # also where another thread was faster
             with self._changed:
                 if not self._changed.wait_for(lambda: self._queue or self._over, deadline.left):
-                    raise RTCTimeout(f"no message within {timeout:g} s")
+                    raise RTCTimeout(f"no message within {deadline.timeout:g} s")
         return message
 
-    async def atake(self, timeout: float | None) -> Arrived:
+    async def atake(self, deadline: Deadline) -> Arrived:
         """`take` for coroutines."""
         loop, event = asyncio.get_running_loop(), asyncio.Event()
 
@@ -75,7 +74,6 @@ class Arrivals:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
 
-        deadline = Deadline(timeout)
         self.listen(wake)
         try:
             while (message := self.poll()) is None:
@@ -83,7 +81,7 @@ class Arrivals:
                 event.clear()
             return message
         except TimeoutError:
-            raise RTCTimeout(f"no message within {timeout:g} s") from None
+            raise RTCTimeout(f"no message within {deadline.timeout:g} s") from None
         finally:
             self.unlisten(wake)
 

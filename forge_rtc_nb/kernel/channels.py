@@ -121,17 +121,18 @@ class Channel:
         the others have it), `PeerNotFound`, `ChannelClosed`, `NotInRoom`, `MemoryError`.
         """
         send = self._start(value, to)
-        bar = Progress(send.size, f"channel {self.name!r}", progress)
+        bar, arrived = Progress(send.size, f"channel {self.name!r}", progress), False
         try:
             if send.wait(timeout, bar.step, lambda: bar.update(send.sent)):
                 send.result()
             else:
                 self._slow(send.cancel(), timeout)
+            arrived = True
         except BaseException:
             send.abandon()
             raise
         finally:
-            bar.close()
+            bar.close(arrived)
             send.close()
 
     async def asend(self, value: Any, to: To = None, timeout: float | None = 30.0) -> None:
@@ -163,7 +164,7 @@ class Channel:
         """The next `Message`. Errors: `RTCTimeout`, `ChannelClosed`, `NotInRoom`, `EngineDied`."""
         self._check_readable()
         deadline = Deadline(timeout)
-        while (message := self._opened(self._arrivals.take(deadline.left))) is None:
+        while (message := self._opened(self._arrivals.take(deadline))) is None:
             pass
         return message
 
@@ -175,7 +176,7 @@ class Channel:
         """`receive` for coroutines."""
         self._check_readable()
         deadline = Deadline(timeout)
-        while (message := self._opened(await self._arrivals.atake(deadline.left))) is None:
+        while (message := self._opened(await self._arrivals.atake(deadline))) is None:
             pass
         return message
 

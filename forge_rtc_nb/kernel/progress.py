@@ -16,7 +16,7 @@ class _Bar(Protocol):
     def update(self, sent: int, text: str) -> None: ...
 
     def close(self, text: str | None) -> None:
-        """``text`` stays to be read, where there is any."""
+        """It is over; ``text`` stays to be read, None leaves nothing."""
 
 
 class Progress:
@@ -43,12 +43,18 @@ class Progress:
         if self._bar is not None:
             self._bar.update(sent, f"{self._what}: {_bytes(sent)} of {_bytes(self._size)}")
 
-    def close(self) -> None:
-        """It is over; a bar that was asked for stays, with what it took."""
-        if self._bar is not None:
-            seconds = time.monotonic() - self._began
-            self._bar.close(f"{self._what}: {_bytes(self._size)} in {seconds:.1f} s" if self._wanted else None)
-            self._bar = None
+    def close(self, arrived: bool) -> None:
+        """It is over; a bar that was asked for stays, with what came of it."""
+        if self._bar is None:
+            return
+        seconds = time.monotonic() - self._began
+        if arrived:
+            text = f"{self._what}: {_bytes(self._size)} in {seconds:.1f} s"
+            self._bar.update(self._size, text)
+        else:
+            text = f"{self._what}: not all of {_bytes(self._size)} has arrived, after {seconds:.1f} s"
+        self._bar.close(text if self._wanted else None)
+        self._bar = None
 
     def _show(self) -> None:
         self._bar = _WidgetBar(self._size) if _in_notebook() else _TextBar(self._size)
