@@ -1,49 +1,108 @@
-"""A small picture or line of an array, to be shown in a widget; pure (engine process)."""
+"""Small pictures and lines of large arrays, for those who only look at the overview; pure (engine process).
+
+`docs/data-draft.md`, The overview. However large an array is, a few thousand of its elements are looked at: the engine has
+other things to do.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from ... import arrays
+from ...arrays import Array, ArrayHeader, ValueHeader, view
 
-MOST = 128
-"""Pixels of a side, points of a line."""
+MAX_PIXELS = 128
+"""Rows and columns of a picture, points of a line."""
+MIN_PIXELS = 16
+"""What a narrow side keeps where square pixels would leave less of it."""
+SAMPLES = 16384
+"""Elements that are looked at for a line: up to so many no peak is missed."""
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """``|u1`` of shape (h, w) or (h, w, 3) is a picture, ``<f4`` of shape (n,) a line."""
+    """``|u1``: a picture of ``[h, w]`` or ``[h, w, 3]``; ``<f4``: a line of ``[n]``, nan where there is nothing to show."""
 
-    dtype: str
+    dtype: Literal["|u1", "<f4"]
     shape: list[int]
     body: bytes
+    """The elements in C order."""
 
 
-def preview(header: arrays.ValueHeader, body: memoryview) -> Preview | None:
-    """None for what has no picture."""
-    if not isinstance(header, arrays.ArrayHeader) or 0 in header.shape:
+def preview(header: ValueHeader, body: memoryview) -> Preview | None:
+    """What to show of a value whose header was checked; None where there is no picture of it, or nothing to see."""
+    if not isinstance(header, ArrayHeader) or 0 in header.shape:
         return None
-    array = arrays.view(header, body)
-    if array.ndim == 1:
-        line = _real(array[:: -(-len(array) // MOST)]).astype("<f4")
-        return Preview("<f4", [len(line)], line.tobytes())
-    if array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)):
-        picture = _gray(array[:: -(-array.shape[0] // MOST), :: -(-array.shape[1] // MOST)][..., :3])
-        return Preview("|u1", list(picture.shape), picture.tobytes())
+    match header.shape:
+        case [_]:
+            return _line(view(header, body))
+        case [_, _]:
+            return _picture(_thin(view(header, body)))
+        case [_, _, 3 | 4] if header.dtype in {"|u1", "|b1"}:
+            return _picture(_thin(view(header, body))[..., :3])
     return None
 
 
-def _real(array: Any) -> Any:
-    return np.abs(array) if array.dtype.kind == "c" else array
+# ---- pictures ----
 
 
-def _gray(array: Any) -> Any:
+def _thin(array: Array) -> Array:
+    """Every so manieth row and column."""
+    step = math.ceil(max(array.shape[:2]) / MAX_PIXELS)
+    rows, columns = (min(step, max(n // MIN_PIXELS, 1)) for n in array.shape[:2])
+    return array[::rows, ::columns]
+
+
+def _picture(array: Array) -> Preview:
     if array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
-    values = _real(array).astype(np.float64)
+        pixels = array
+    elif array.dtype == np.bool_:
+        pixels = np.where(array, np.uint8(255), np.uint8(0))
+    else:
+        pixels = _gray(_floats(array))
+    return Preview("|u1", list(pixels.shape), pixels.tobytes())
+
+
+def _gray(values: Floats) -> Array:
+    """Black is the least and white the greatest finite value; nan is black."""
     finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    return (np.nan_to_num((values - low) / ((high - low) or 1.0), nan=0.0, posinf=1.0, neginf=0.0) * 255).clip(0, 255).astype(np.uint8)
+    # In halves, whose difference is finite, too.
+    low, high = (finite.min() / 2, finite.max() / 2) if finite.size else (0.0, 0.0)
+    if high == low:
+        return np.zeros(values.shape, np.uint8)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (values / 2 - low) / (high - low) * 255
+    return np.nan_to_num(np.clip(scaled, 0, 255)).round().astype(np.uint8)
+
+
+# ---- lines ----
+
+
+def _line(array: Array) -> Preview:
+    values = _floats(array[:: math.ceil(len(array) / SAMPLES)])
+    values[np.isinf(values)] = np.nan
+    if len(values) > MAX_PIXELS:
+        values = _envelope(values, MAX_PIXELS // 2)
+    largest = np.finfo(np.float32).max
+    points = np.clip(values, -largest, largest).astype("<f4")
+    return Preview("<f4", [len(points)], points.tobytes())
+
+
+def _envelope(values: Floats, parts: int) -> Floats:
+    """The least and the greatest value of each of so many parts, so that peaks can be seen; nan where there is nothing else."""
+    starts = np.arange(parts) * len(values) // parts
+    ends = np.empty(2 * parts)
+    ends[0::2] = np.fmin.reduceat(values, starts)
+    ends[1::2] = np.fmax.reduceat(values, starts)
+    return ends
+
+
+def _floats(array: Array) -> Floats:
+    """A copy as numbers; of complex ones the magnitude."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return (np.abs(array) if array.dtype.kind == "c" else array).astype(np.float64)
