@@ -251,6 +251,19 @@ describe("sending", () => {
     here.pause(false);
   });
 
+  test("goes on when the other side closes a data channel whose buffer was full", async () => {
+    openBoth("c/a");
+    openBoth("c/b");
+    await pass();
+    here.pause(true);
+    one.send("c/a", "m1", BIG);
+    one.send("c/b", "m1");
+    there.channel("c/a").close();
+    await pass();
+    expect(frames(here, "c/b")).toMatchObject([{ type: "begin" }]);
+    here.pause(false);
+  });
+
   test("of a port that has the participant's room again goes on", async () => {
     openBoth("c/a");
     const { queue } = other.ports.get("c/a") as TestPort;

@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Channel as ChannelRecord } from "../../src/channel";
+import { DataLink } from "../../src/data/data_link";
 import { ChannelClosed, PeerNotFound, RTCTimeout, SendTimeout } from "../../src/data/errors";
 import { decode } from "../../src/data/frames";
 import { NdArray } from "../../src/data/ndarray";
@@ -205,6 +206,19 @@ describe("until", () => {
     await pass();
     expect(sent.settled).toBe(false);
     room.leave("C");
+    await pass();
+    expect(sent).toEqual({ settled: true });
+  });
+
+  test("who did not take it is no participant of the channel any more, even if they had left before", async () => {
+    enter("A");
+    const link = new DataLink({ fault: () => undefined });
+    link.dispose();
+    channel("A").addReceiver("b", "B", link);
+    const sent = watched(channel("A").send(1));
+    await pass();
+    expect(sent.settled).toBe(false);
+    channel("A").removeReceiver("b");
     await pass();
     expect(sent).toEqual({ settled: true });
   });
