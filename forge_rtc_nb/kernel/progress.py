@@ -75,7 +75,8 @@ class _WidgetBar:
 
     def close(self, text: str | None) -> None:
         if text is None:
-            self._box.close()
+            for widget in (self._box, self._bar, self._label):
+                widget.close()
         else:
             self._label.value = text
 
