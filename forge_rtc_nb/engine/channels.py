@@ -48,7 +48,7 @@ class OpenChannel:
     def port(self, sender: str) -> Port:
         """A new port for the data channel with a participant."""
         options, store = self.options, SenderStore(self.queue, sender)
-        keep = None if self.waits else (options.maxsize, options.maxbytes)
+        keep = None if self.waits else (options.maxsize if options.reliable else 1, options.maxbytes)
         return Port(
             "c/" + options.name,
             Outlet(options.reliable, keep),

@@ -94,6 +94,8 @@ class ChannelQueue:
 
     def deliver(self, message: Waiting) -> None:
         self._coming.take(message.size)
+        if not self._options.reliable:
+            self._drop_earlier(message.sender)
         self._waiting.append(message)
         self._waiting_size += message.size
         self._hand_over()
@@ -106,6 +108,11 @@ class ChannelQueue:
         self._held.take(size, count)
         self._hand_over()
         self._advance()
+
+    def _drop_earlier(self, sender: str) -> None:
+        """Where messages may be lost, only the newest of each sender waits."""
+        self._waiting = deque(waiting for waiting in self._waiting if waiting.sender != sender)
+        self._waiting_size = sum(waiting.size for waiting in self._waiting)
 
     def _drop_oldest(self) -> None:
         most, room = self._options.maxsize, self._options.maxbytes

@@ -28,12 +28,13 @@ Taken = Callable[[int, int], None]
 
 
 class Arrivals:
-    """Thread-safe. Where ``keep`` names a number of messages and bytes, the oldest beyond are dropped (the newest stays);
-    else the engine lets no more come than there is room for."""
+    """Thread-safe. Where ``keep`` names a number of messages and bytes, the oldest beyond are dropped (the newest stays), and
+    with ``latest`` of each sender all but the newest; else the engine lets no more come than there is room for."""
 
-    def __init__(self, taken: Taken, keep: tuple[int, int] | None) -> None:
+    def __init__(self, taken: Taken, keep: tuple[int, int] | None, latest: bool = False) -> None:
         self._taken = taken
         self._keep = keep
+        self._latest = latest
         self._changed = threading.Condition()
         self._queue: deque[Arrived] = deque()
         self._size = 0
@@ -49,6 +50,8 @@ class Arrivals:
         with self._changed:
             if self._over is not None:
                 return
+            if self._latest:
+                self._drop_earlier(message.sender.id)
             self._queue.append(message)
             self._size += message.size
             if self._keep is not None:
@@ -121,6 +124,10 @@ class Arrivals:
         """In a forked child of the kernel. The lock may be one that a lost thread holds."""
         self._changed = threading.Condition()
         self._over = over
+
+    def _drop_earlier(self, sender: str) -> None:
+        self._queue = deque(message for message in self._queue if message.sender.id != sender)
+        self._size = sum(message.size for message in self._queue)
 
     def _drop_oldest(self, messages: int, size: int) -> None:
         while len(self._queue) > 1 and (len(self._queue) > messages or self._size > size):

@@ -93,7 +93,8 @@ class Channel:
         self._handling = False
         drops = options.policy == "drop_oldest" or not options.reliable
         self._waits = not drops
-        self._arrivals = Arrivals(self._taken, (options.maxsize, options.maxbytes) if drops else None)
+        keep = (options.maxsize, options.maxbytes) if drops else None
+        self._arrivals = Arrivals(self._taken, keep, latest=not options.reliable)
 
     @property
     def name(self) -> str:

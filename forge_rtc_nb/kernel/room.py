@@ -117,8 +117,8 @@ class Room:
 
         ``maxsize`` messages and ``maxbytes`` bytes may wait at each receiver; what a full queue does is its ``policy``:
         ``"block"`` lets `Channel.send` wait, ``"drop_oldest"`` drops the oldest there. With ``reliable=False`` what the network
-        loses is not sent again, and only the newest message waits; with ``ordered=False`` nothing waits for what is late
-        (W3C WebRTC 1.0, RTCDataChannelInit). Everybody opens a channel with the same options.
+        loses is not sent again, and of each sender only the newest message waits; with ``ordered=False`` nothing waits for
+        what is late (W3C WebRTC 1.0, RTCDataChannelInit). Everybody opens a channel with the same options.
 
         Errors: `ChannelOptions` (others have it open with other options), `ValueError`, `NotInRoom`, `RTCTimeout`.
         """
