@@ -3,7 +3,7 @@
 import { DecodeError, flag, integer, oneOf, optional, record, required, text } from "./schema";
 
 export const MAX_CHANNELS = 64;
-const MAX_NAME = 64;
+export const MAX_NAME = 64;
 
 /** A data channel that a participant has open; who else opens one of this name does so with the same options. */
 export interface Channel {

@@ -9,6 +9,7 @@ import { Hearing } from "./hearing";
 import { Lifetime } from "./lifetime";
 import { LocalMedia, type Problem } from "./media";
 import { type ChannelOptions, isAnnouncement, OpenChannels } from "./open_channels";
+import { Overview } from "./overview";
 import { type PeerState, receiverOf } from "./peer";
 import { Peers } from "./peers";
 import type { Message, Participant, RoutedMessage, ServerMessage, Stream } from "./protocol";
@@ -59,6 +60,12 @@ export class Session extends EventTarget {
     link: (participant) => this.#peers.reach(participant)?.data ?? null,
     needData: (participant) => this.needData(participant),
     limit: () => this.#limit,
+  });
+  /** What the kernels tell of their data. */
+  readonly overview = new Overview({
+    others: () => this.#roster.all,
+    link: (participant) => this.#peers.reach(participant)?.data ?? null,
+    needData: (participant) => this.needData(participant),
   });
   readonly #hearing = new Hearing(this.audio, {
     watch: (participant, stream) => this.watch(participant, stream),
@@ -232,6 +239,7 @@ export class Session extends EventTarget {
     this.#tuneIn();
     this.#catchUp(message.participant);
     this.#channels.welcomed(message.participant);
+    this.overview.refresh();
     this.#changed();
   }
 
@@ -285,6 +293,7 @@ export class Session extends EventTarget {
     if (cameBack) this.#peers.get(participant.id)?.resync();
     this.#peers.renew();
     this.#channels.met(participant);
+    this.overview.refresh();
     this.#tuneIn();
   }
 
@@ -327,6 +336,7 @@ export class Session extends EventTarget {
 
   #gone(id: string): void {
     this.#channels.gone(id);
+    this.overview.refresh();
     this.#peers.close(id);
     this.#signaling.forget(id);
     this.#hearing.forget(id);
@@ -346,6 +356,7 @@ export class Session extends EventTarget {
     this.media.close();
     this.#signaling.close();
     this.#reset();
+    this.overview.end();
     this.audio.close();
     this.dispatchEvent(new Event("end"));
     this.#changed();

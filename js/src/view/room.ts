@@ -5,6 +5,7 @@ import type { Failure } from "../failure";
 import type { Participant, Stream } from "../protocol";
 import type { Session } from "../session";
 import { ErrorBanner } from "./banner";
+import { DataSection } from "./data";
 import { arrange, button, element, setAttribute, setText } from "./dom";
 import { icon } from "./icons";
 import { keepPlainKeys } from "./keys";
@@ -37,12 +38,14 @@ export class RoomView {
   readonly #local = new LocalTile();
   readonly #tiles = new Map<string, RemoteTile>();
   readonly #visibility: Visibility;
+  readonly #data: DataSection;
   /** The session that the remote tiles belong to. */
   #session: Session | null = null;
 
   constructor(parent: HTMLElement, signal: AbortSignal, retry: () => void) {
     this.#retry = retry;
     this.#visibility = new Visibility(signal);
+    this.#data = new DataSection(this.#visibility);
     this.#banner = new ErrorBanner({ dismiss: () => this.#session?.report(null), retry });
     this.#hear = button("hear", [icon("sound"), "Click to hear"], () => this.#session?.audio.unblock());
     this.#rejoin = button("retry", ["Join again"], () => this.#retry());
@@ -63,6 +66,7 @@ export class RoomView {
     this.#updateWords(state, session);
     this.#updateStage(session);
     this.#people.update(session);
+    this.#data.update(session);
     this.#toolbar.update(session);
     this.#updateBanner(state, session, failure);
   }
@@ -85,7 +89,8 @@ export class RoomView {
       this.#hear,
     );
     const body = element("div", "body", {}, this.#stage, this.#people.root);
-    return element("section", "room", {}, header, this.#banner.root, notices, body, this.#toolbar.root);
+    const parts = [header, this.#banner.root, notices, body, this.#data.root, this.#toolbar.root];
+    return element("section", "room", {}, ...parts);
   }
 
   #updateWords(state: RoomState, session: Session | null): void {
@@ -133,6 +138,7 @@ export class RoomView {
 
   #close(): void {
     this.#clearTiles();
+    this.#data.close();
     this.#local.update(null);
     this.#root.remove();
   }
