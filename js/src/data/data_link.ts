@@ -1,6 +1,6 @@
 /** The data channels of one other participant, over all the connections to it; runs in the browser tab.
  *
- * `docs/data-draft.md`, Data channels of a pair. Frames are sent when something is put, when something arrives and when a
+ * `docs/protocol.md`, Data channels of a pair. Frames are sent when something is put, when something arrives and when a
  * buffer is empty, never by a timer: those of a tab in the background are slow.
  */
 

@@ -1,6 +1,6 @@
 /** The receiving half of a data channel from one participant: frames become messages, as there is room; pure, in the browser tab.
  *
- * `docs/data-draft.md`, Frames. Like an outlet it outlives its data channel, and forgets what was not complete at `restart`.
+ * `docs/protocol.md`, Frames. Like an outlet it outlives its data channel, and forgets what was not complete at `restart`.
  */
 
 import { Account } from "./account";

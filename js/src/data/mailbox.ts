@@ -19,9 +19,11 @@ export class Mailbox {
   readonly #maxbytes: number;
   readonly #drops: boolean;
   readonly #queue: Arrived[] = [];
-  /** Messages in the queue and on their way into it, and their bytes. */
-  #count = 0;
-  #bytes = 0;
+  /** Bytes of those. */
+  #queued = 0;
+  /** Messages that have their room, but are not there yet, and their bytes. */
+  #coming = 0;
+  #comingBytes = 0;
 
   constructor({ maxsize, maxbytes }: Required<Pick<Options, "maxsize" | "maxbytes">>, drops: boolean) {
     this.#maxsize = maxsize;
@@ -31,31 +33,42 @@ export class Mailbox {
 
   /** Reserve room for a message, where there is any. One that is too large for the whole mailbox has it when that is empty. */
   admit(size: number): boolean {
-    // Those still coming in count as messages only where nothing is dropped: one slow sender would keep all others out.
-    while (this.#drops && this.#bytes + size > this.#maxbytes && this.take());
-    const full = (!this.#drops && this.#count >= this.#maxsize) || this.#bytes + size > this.#maxbytes;
-    if (full && this.#count > 0) return false;
-    this.#count += 1;
-    this.#bytes += size;
+    if (this.#drops ? !this.#canMakeRoom(size) : !this.#hasRoom(size)) return false;
+    while (this.#drops && this.#queued + this.#comingBytes + size > this.#maxbytes && this.take());
+    this.#coming += 1;
+    this.#comingBytes += size;
     return true;
   }
 
   /** A message that had room will not come. */
   giveUp(size: number): void {
-    this.#count -= 1;
-    this.#bytes -= size;
+    this.#coming -= 1;
+    this.#comingBytes -= size;
   }
 
   /** A message that had room is there. */
   put(arrived: Arrived): void {
+    this.giveUp(arrived.body.length);
     this.#queue.push(arrived);
+    this.#queued += arrived.body.length;
     while (this.#drops && this.#queue.length > this.#maxsize) this.take();
   }
 
   /** The oldest message. */
   take(): Arrived | undefined {
     const arrived = this.#queue.shift();
-    if (arrived) this.giveUp(arrived.body.length);
+    this.#queued -= arrived?.body.length ?? 0;
     return arrived;
+  }
+
+  #hasRoom(size: number): boolean {
+    const count = this.#queue.length + this.#coming;
+    const bytes = this.#queued + this.#comingBytes;
+    return count === 0 || (count < this.#maxsize && bytes + size <= this.#maxbytes);
+  }
+
+  /** Only the bytes of those still coming are in the way; their number is not, or one slow sender would keep all others out. */
+  #canMakeRoom(size: number): boolean {
+    return this.#coming === 0 || this.#comingBytes + size <= this.#maxbytes;
   }
 }

@@ -89,7 +89,7 @@ export class NdArray {
     this.bytes = bytes;
   }
 
-  /** The elements as numbers, in the order in which they lie; docs/data-draft.md says in which typed array.
+  /** The elements as numbers, in the order in which they lie; docs/protocol.md says in which typed array.
    *
    * Over `bytes`, or over a copy made once, where those are big-endian or not aligned.
    */

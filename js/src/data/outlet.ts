@@ -1,6 +1,6 @@
 /** The sending half of a data channel towards one participant: messages become frames, as credit allows; pure, in the browser tab.
  *
- * `docs/data-draft.md`, Frames. An outlet outlives its data channel: on the next one (`restart`) everything that was not
+ * `docs/protocol.md`, Frames. An outlet outlives its data channel: on the next one (`restart`) everything that was not
  * taken is sent again from its beginning.
  */
 

@@ -15,20 +15,18 @@ export function patience(
   expired: () => void,
   aborted: (reason: unknown) => void,
 ): () => void {
-  const listening = new AbortController();
-  const stop = () => {
-    clearTimeout(timer);
-    listening.abort();
-  };
-  const expire = () => {
-    stop();
-    expired();
-  };
   const abort = () => {
-    stop();
+    clearTimeout(timer);
     aborted(signal?.reason);
   };
+  const expire = () => {
+    signal?.removeEventListener("abort", abort);
+    expired();
+  };
   const timer = timeout * 1000 <= LONGEST ? setTimeout(expire, timeout * 1000) : undefined;
-  signal?.addEventListener("abort", abort, { signal: listening.signal });
-  return stop;
+  signal?.addEventListener("abort", abort, { once: true });
+  return () => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  };
 }

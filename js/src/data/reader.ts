@@ -59,9 +59,9 @@ export class Reader {
 
   /** The oldest message that was not read, or the next that comes. */
   receive({ timeout, signal }: Patience = {}): Promise<Message> {
-    if (this.#flowing) return Promise.reject(this.#taken());
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.#closed) return Promise.reject(this.#closed);
+    if (this.#flowing) return Promise.reject(this.#taken());
     const message = this.#take();
     if (message) return Promise.resolve(message);
     return new Promise((resolve, reject) => {

@@ -285,6 +285,20 @@ describe("where the oldest are dropped", () => {
   });
 });
 
+test("nothing is dropped for a message that has no room even so", async () => {
+  await enter("ABC", { policy: "drop_oldest", maxbytes: 400_000 });
+  void channel("A").send("kept", { to: ["C"] });
+  await pass();
+  void channel("A").send(new Uint8Array(300_000), { to: ["C"] });
+  await pass(3);
+  room.connection("A", "C").pause(true); // half there
+  void channel("B").send(new Uint8Array(200_000), { to: ["C"] });
+  await pass();
+  expect(await channel("C").recv()).toBe("kept");
+  room.connection("A", "C").pause(false);
+  expect(await readAll(channel("C"))).toMatchObject([{ shape: [300_000] }, { shape: [200_000] }]);
+});
+
 describe("what somebody sends and should not", () => {
   const troubles = () => {
     const seen: Trouble[] = [];
