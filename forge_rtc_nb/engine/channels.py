@@ -93,6 +93,10 @@ class Channels:
         for participant_id in channel.ports if channel is not None else ():
             self._link_of(participant_id).close("c/" + name)
 
+    def end(self) -> None:
+        for name in list(self._open):
+            self.close(name)
+
     def refresh(self, participants: Mapping[str, Participant]) -> None:
         """Have a port for each participant that has the channel open, and no other."""
         for name, channel in self._open.items():

@@ -128,7 +128,7 @@ class Overview:
         of, name = key
         if item is None:
             return Parcel(_encoder.encode({"kind": "gone", "of": of, "name": name}), b"", lambda: None)
-        told = {
+        told: dict[str, object] = {
             "kind": "item",
             "of": of,
             "name": name,

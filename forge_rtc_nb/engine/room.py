@@ -292,5 +292,6 @@ class EngineRoom:
         self.state = control.RoomState(self.id, state, detail)
         self._post(self.state)
         if not self.is_open:  # for good: media must not flow on behind the server's back
+            self.data.end()
             for participant_id in list(self._peers):
                 self._tasks.start(self._forget(participant_id))

@@ -72,6 +72,12 @@ class RoomData:
             why = f"channel {channel.name!r} is open with other options by now; open it again with those"
             self._post(control.ChannelEnded(self._room, channel.name, why))
 
+    def end(self) -> None:
+        """The room is over."""
+        self._channels.end()
+        if self._shared is not None:
+            self._shared.refresh({})
+
     def expect(self, participant_id: str, label: str) -> Port | None:
         """What a participant may open whenever it likes."""
         return self._overview.port(participant_id) if label == LABEL and self._overview is not None else None
