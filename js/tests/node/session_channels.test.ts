@@ -291,13 +291,15 @@ describe("after the connection to the server broke", () => {
 
 test("an announcement that the server did not take for its rate is said again", async () => {
   const first = await joined();
-  const channel = session.openChannel("a");
+  const state = outcome(session.openChannel("a"));
   await settled();
   const before = ping(first);
   refuse(first, "rate-limited", "too fast");
   first.answer(before); // this one got through, the update did not
   await vi.advanceTimersByTimeAsync(2_000);
+  expect(state.is).toBe("pending");
   expect(updates(first).length).toBe(2);
   first.answer(ping(first));
-  await channel;
+  await settled();
+  expect(state.is).toBe("kept");
 });

@@ -62,6 +62,15 @@ describe("joining", () => {
     expect(on.welcome).toHaveBeenCalledOnce();
   });
 
+  test("the hello says what there is to say of this tab, and nothing of what there is not", async () => {
+    start().on.introduce.mockReturnValue({ name: "Ann", owners: [], streams: [], channels: [{ name: "a" }] });
+    const first = await socket(0);
+    const sent = vi.spyOn(first, "send");
+    first.open();
+    const head = { type: "room.hello", version: 1, kind: "browser" };
+    expect(sent).toHaveBeenCalledWith(JSON.stringify({ ...head, name: "Ann", channels: [{ name: "a" }] }));
+  });
+
   test("buys a ticket where the cookie was refused, once", async () => {
     const { signaling, on } = start();
     (await socket(0)).open();
@@ -317,6 +326,17 @@ describe("talking", () => {
     first.say({ type: "error", code: "slow-reader", message: "too much waits" });
     first.end(4010);
     expect(on.state).toHaveBeenLastCalledWith("closed", expect.objectContaining({ code: "room-deleted" }));
+  });
+
+  test("a pong with an id is an answer to somebody's own ping, and tells nothing of the flow", async () => {
+    const { signaling, on, first } = await joined();
+    for (let i = 0; i < 120; i++) signaling.send({ type: "stream.subscribe", to: "b", stream: `s${i}` });
+    await vi.advanceTimersByTimeAsync(9_000);
+    const sent = vi.spyOn(first, "send");
+    first.say({ type: "pong", id: "mine" });
+    await vi.advanceTimersByTimeAsync(500);
+    expect(sent).not.toHaveBeenCalled();
+    expect(on.message.mock.calls).toEqual([[{ type: "pong", id: "mine" }]]);
   });
 
   test("answers a ping with its id", async () => {
