@@ -1,6 +1,6 @@
 """Small pictures and lines of large arrays, for those who only look at the overview; pure (engine process).
 
-`docs/data-draft.md`, The overview. However large an array is, a few thousand of its elements are looked at: the engine has
+`docs/protocol.md`, The overview. However large an array is, a few thousand of its elements are looked at: the engine has
 other things to do.
 """
 
