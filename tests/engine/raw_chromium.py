@@ -1,0 +1,102 @@
+"""Chromium as the other end of raw data channels: ``python -m tests.engine.raw_chromium`` (end process, and its browser tab).
+
+A process of its own, since Playwright's event loop would leave none for tests that are coroutines.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+from tests.bench.data_worker import serve
+from tests.browser.conftest import QUIET
+from tests.support import chromium_path
+
+PLAIN_ADDRESSES = "--disable-features=WebRtcHideLocalIpsWithMdns"
+"""Candidates with addresses in the place of .local names: what is tested begins when the two are connected."""
+
+PAGE = """
+window.base64 = (bytes) => {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
+  return btoa(text);
+};
+window.bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+window.take = (channel) => {
+  channel.binaryType = "arraybuffer";
+  end.channels.set(channel.label, channel);
+  end.got[channel.label] = [];
+  channel.onmessage = ({ data }) => end.got[channel.label].push(new Uint8Array(data));
+};
+window.gathered = async () => {
+  if (end.pc.iceGatheringState !== "complete")
+    await new Promise((resolve) => {
+      end.pc.onicegatheringstatechange = () => end.pc.iceGatheringState === "complete" && resolve();
+    });
+  return end.pc.localDescription.sdp;
+};
+window.end = {
+  open({ channels }) {
+    end.close();
+    end.pc = new RTCPeerConnection();
+    end.channels = new Map();
+    end.got = {};
+    end.pc.ondatachannel = ({ channel }) => take(channel);
+    for (const { opener, label, ordered, maxRetransmits, protocol } of channels) {
+      const options = { ordered, protocol, ...(maxRetransmits === null ? {} : { maxRetransmits }) };
+      if (opener === "far") take(end.pc.createDataChannel(label, options));
+    }
+  },
+  async offer() {
+    await end.pc.setLocalDescription();
+    return gathered();
+  },
+  async answer({ sdp }) {
+    await end.pc.setRemoteDescription({ type: "offer", sdp });
+    return end.offer();
+  },
+  async accept({ sdp }) {
+    await end.pc.setRemoteDescription({ type: "answer", sdp });
+  },
+  opened() {
+    const open = [...end.channels.values()].filter((channel) => channel.readyState === "open");
+    return open.map(({ label, protocol, ordered, maxRetransmits }) => ({ label, protocol, ordered, maxRetransmits }));
+  },
+  send({ messages }) {
+    const rest = Object.entries(messages).map(([label, texts]) => [end.channels.get(label), texts.map(bytes)]);
+    while (rest.some(([, some]) => some.length))
+      for (const [channel, some] of rest) if (some.length) channel.send(some.shift());
+  },
+  counts() {
+    return Object.fromEntries(Object.entries(end.got).map(([label, messages]) => [label, messages.length]));
+  },
+  arrived({ label }) {
+    return end.got[label].map(base64);
+  },
+  close() {
+    end.pc?.close();
+    end.pc = undefined;
+  },
+};
+"""
+NAMES = ("open", "offer", "answer", "accept", "opened", "send", "counts", "arrived", "close")
+
+
+def main() -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=[*QUIET, PLAIN_ADDRESSES])
+        try:
+            page = browser.new_page()
+            page.evaluate(PAGE)
+
+            def call(name: str, arguments: dict[str, Any]) -> Any:
+                return page.evaluate("([name, arguments]) => end[name](arguments)", [name, arguments])
+
+            serve({name: lambda _name=name, **arguments: call(_name, arguments) for name in NAMES})
+        finally:
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()
