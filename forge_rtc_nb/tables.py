@@ -68,15 +68,23 @@ def unpack_table(header: TableHeader | FrameHeader, body: Body) -> Any:
 
 def _from_pandas(pyarrow: Any, frame: Any) -> Any:
     try:
-        return pyarrow.Table.from_pandas(frame)
+        table = pyarrow.Table.from_pandas(frame)
     except Exception as error:  # it asks the values of object columns, which raise what they like
-        reason = ", ".join(str(part) for part in error.args)
+        reason = ", ".join(str(part) for part in error.args).rstrip(".")
         raise TypeError(
             f"this DataFrame cannot be sent: {reason}. Give each column one type that Arrow knows (.astype), or drop it"
         ) from None
+    _need_columns(table, len(frame))
+    return table
+
+
+def _need_columns(table: Any, rows: int) -> None:
+    if rows and not table.num_columns:
+        raise TypeError("a table of rows without columns cannot be sent: nothing in it says how many there are")
 
 
 def _pack(pyarrow: Any, table: Any, header: TableHeader | FrameHeader) -> Packed:
+    _need_columns(table, table.num_rows)
     try:
         check_schema(memoryview(table.schema.serialize()))
         table = table.replace_schema_metadata(checked_metadata(table.schema))

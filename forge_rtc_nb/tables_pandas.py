@@ -1,7 +1,7 @@
 """What a table's schema says to pandas: index, names, dtypes, as JSON of others. Runs in the kernel process; no I/O.
 
-pyarrow hands these texts on to whatever reads dtypes, time zones and names of columns in numpy, pandas and Python. So only those
-get through that it writes itself; what cannot be said that way is refused to its sender already.
+pyarrow hands these texts on to whatever reads dtypes, time zones and names of columns in numpy, pandas and Python. So only what
+it writes itself gets through; what cannot be said that way is refused to its sender already.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ NumpyType = Annotated[
     ),
 ]
 """A dtype by its name, as pandas writes it."""
-LogicalType = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,16}[0-9]{0,2}(?:-[a-z]{1,16}){0,2}\Z")]
+LogicalType = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^(?:[a-z]{2,16}[0-9]{0,2}(?:-[a-z]{1,16}){0,2}|(?:datetime|timedelta)64\[(?:s|ms|us|ns)\])\Z"),
+]
+"""What pyarrow calls the values of an index."""
 Details = dict[Text, Text | int | bool | None] | None
 
 
@@ -72,6 +76,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _decoder = msgspec.json.Decoder(Metadata)
+_path = re.compile(r"`\$\.?(.+)`")
 _encode = msgspec.json.Encoder().encode
 
 # A tuple of texts, of which Python's own parser makes nothing else.
@@ -87,9 +92,9 @@ def checked_metadata(schema: Any) -> dict[bytes, bytes] | None:
     try:
         said = _decoder.decode(str(metadata[KEY], "utf-8"))
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise InvalidValue(
-            f"what its schema says to pandas of index, names and dtypes is more than can be sent: {error}"
-        ) from None
+        where = _path.search(str(error))
+        place = where[1] if where else "its beginning"
+        raise InvalidValue(f"its index, names or dtypes are of a kind that cannot be told (pandas metadata, {place})") from None
     if len(said.column_indexes) > 1:
         _check_names(schema, said)
     return {**metadata, KEY: _encode(said)}
