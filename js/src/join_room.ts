@@ -1,7 +1,7 @@
 /** How a page's author enters a room: as a participant of its own, whatever widgets the page shows; runs in the browser tab. */
 
 import { type Patience, patience } from "./data/patience";
-import { invalidRoomId, RoomError, roomFailure } from "./errors";
+import { invalidRoomId, notInRoom, RoomError, roomFailure } from "./errors";
 import { RoomHandle } from "./room_handle";
 import { Session } from "./session";
 import { type Server, wayIn } from "./way_in";
@@ -44,15 +44,12 @@ function entered(session: Session, { timeout, signal }: Patience): Promise<void>
   const watching = new AbortController();
   return new Promise<void>((resolve, reject) => {
     const look = () => {
-      if (session.status === "joined") resolve();
-      else if (session.failure && session.status === "error") reject(roomFailure(session.failure));
-      else if (session.status === "left") reject(late(session, "the page was left"));
+      const { status, failure } = session;
+      if (status === "joined") resolve();
+      else if (failure && (status === "error" || status === "left")) reject(roomFailure(failure));
+      else if (status === "left") reject(notInRoom("the page went away before the room was joined"));
     };
-    const stop = patience(
-      { timeout, signal },
-      () => reject(late(session, `not within ${timeout} s`)),
-      reject,
-    );
+    const stop = patience({ timeout, signal }, () => reject(late(session, timeout)), reject);
     watching.signal.addEventListener("abort", stop);
     session.addEventListener("change", look, { signal: watching.signal });
     session.start();
@@ -64,7 +61,7 @@ function entered(session: Session, { timeout, signal }: Patience): Promise<void>
     .finally(() => watching.abort());
 }
 
-function late({ room, failure }: Session, why: string): RoomError {
+function late({ room, failure }: Session, timeout = TIMEOUT): RoomError {
   const last = failure ? ` ${roomFailure(failure).message}` : "";
-  return new RoomError("RTCTimeout", "timeout", `Room ${room} was not joined: ${why}.${last}`);
+  return new RoomError("RTCTimeout", "timeout", `Room ${room} was not joined within ${timeout} s.${last}`);
 }

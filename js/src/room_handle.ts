@@ -49,7 +49,8 @@ export class RoomHandle extends EventTarget {
   readonly #session: Session;
   readonly #abort = new AbortController();
   readonly #shown = new Map<HTMLVideoElement, Showing>();
-  #people = new Map<string, Participant>();
+  /** Those whose coming was told. */
+  #people: ReadonlyMap<string, ParticipantRecord>;
   #state: RoomState = "joined";
 
   /** `session` is in the room, and nobody else's; `signal` leaves it. */
@@ -75,7 +76,7 @@ export class RoomHandle extends EventTarget {
 
   /** Everybody in the room, this page first. */
   get participants(): Participant[] {
-    return [this.me, ...this.#others().values()];
+    return [this.me, ...this.#session.others.map(participantOf)];
   }
 
   /** Open a channel: who else opens one of this name, page or notebook, gets what is sent on it. Errors: `RTCError`. */
@@ -123,8 +124,8 @@ export class RoomHandle extends EventTarget {
     return me;
   }
 
-  #others(): Map<string, Participant> {
-    return new Map(this.#session.others.map((record) => [record.id, participantOf(record)]));
+  #others(): Map<string, ParticipantRecord> {
+    return new Map(this.#session.others.map((record) => [record.id, record]));
   }
 
   #update(): void {
@@ -140,11 +141,11 @@ export class RoomHandle extends EventTarget {
   #tellPeople(): void {
     const before = this.#people;
     this.#people = this.#others();
-    for (const [id, person] of before) if (!this.#people.has(id)) this.#tell("left", person);
+    for (const [id, person] of before) if (!this.#people.has(id)) this.#tell("left", participantOf(person));
     for (const [id, person] of this.#people) {
       const known = before.get(id);
-      if (!known) this.#tell("joined", person);
-      else if (JSON.stringify(known) !== JSON.stringify(person)) this.#tell("updated", person);
+      if (!known) this.#tell("joined", participantOf(person));
+      else if (!isSame(known, person)) this.#tell("updated", participantOf(person));
     }
   }
 
@@ -166,6 +167,11 @@ export class RoomHandle extends EventTarget {
   #tell(type: keyof RoomEvents, detail: unknown): void {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+/** A record that is told again, as after a reconnect, is another object. */
+function isSame(one: ParticipantRecord, other: ParticipantRecord): boolean {
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
 }
 
 function participantOf(record: ParticipantRecord): Participant {
