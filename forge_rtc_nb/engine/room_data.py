@@ -66,9 +66,9 @@ class RoomData:
                 self._holds,
                 self._written,
             )
-            self._overview = Overview(welcome.participant.id, self._link_of)
+            self._overview = Overview(welcome.participant.id, self._link_of, self._participants)
         for channel in self._announcer.welcomed(welcome.participant):
-            self._channels.close(channel.name)
+            self._forget_channel(channel.name)
             why = f"channel {channel.name!r} is open with other options by now; open it again with those"
             self._post(control.ChannelEnded(self._room, channel.name, why))
 
@@ -91,6 +91,8 @@ class RoomData:
         self._channels.refresh(self._participants)
         if self._shared is not None:
             self._shared.refresh(self._participants)
+        if self._overview is not None:
+            self._overview.refresh()
 
     async def open_channel(self, options: Channel) -> None:
         """Errors as `Announcer.open`; a channel that is open with these options already is left as it is."""
@@ -109,9 +111,7 @@ class RoomData:
 
     def close_channel(self, name: str) -> None:
         self._announcer.close(name)
-        self._channels.close(name)
-        if self._overview is not None:
-            self._overview.gone("channel", name)
+        self._forget_channel(name)
 
     def send(self, request: control.SendData) -> None:
         body = self._bodies.borrow(request.body, request.size)
@@ -138,18 +138,27 @@ class RoomData:
             answer = control.Reply(request.req, error=code, message=str(error))
         self._post(answer)
 
+    def _forget_channel(self, name: str) -> None:
+        self._channels.close(name)
+        if self._overview is not None:
+            self._overview.closed(name)
+
     def _sent(self, request: control.SendData, body: Body) -> None:
         if self._overview is not None:
-            self._overview.sent(request.channel, request.header, request.size, lambda: body)
+            # What goes to some only is for their eyes only.
+            show = (lambda: body) if request.to is None else None
+            self._overview.sent(request.channel, request.header, request.size, show)
 
     def _written(self, change: Change) -> None:
-        if self._overview is None or self._shared is None:
+        if self._overview is None:
             return
-        if change.header is None or change.writer != self._shared.me:
-            self._overview.gone("shared", change.key)
+        if change.header is None:
+            self._overview.deleted(change.key)
         else:
             body = cast("Extent | bytes", change.body)
-            self._overview.written(change.key, change.header, change.size, change.time, lambda: self._bodies.view(body))
+            self._overview.written(
+                change.key, change.header, change.size, change.time, change.writer, lambda: self._bodies.view(body)
+            )
 
     def _holds(self, holds: bool) -> None:
         if self._announcer.set_shared(holds):
