@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from .arrays import Body, FrameHeader, InvalidValue, Packed, TableHeader
-from .tables_check import check_frame, check_messages, check_schema
+from .tables_check import check_count, check_frame, check_messages, check_schema
 from .tables_pandas import checked_metadata
 
 OLDEST_PYARROW = (14, 0, 1)
@@ -89,7 +89,7 @@ def _pack(pyarrow: Any, table: Any, header: TableHeader | FrameHeader) -> Packed
         check_schema(memoryview(table.schema.serialize()))
         table = table.replace_schema_metadata(checked_metadata(table.schema))
         counter = pyarrow.MockOutputStream()
-        _write(pyarrow, table, counter)
+        check_count(_write(pyarrow, table, counter))
         if isinstance(header, FrameHeader):
             check_frame(pyarrow, table, counter.size())
     except (InvalidValue, pyarrow.ArrowException) as error:
@@ -102,9 +102,11 @@ def _write_into(pyarrow: Any, table: Any, target: memoryview) -> None:
         _write(pyarrow, table, sink)
 
 
-def _write(pyarrow: Any, table: Any, sink: Any) -> None:
+def _write(pyarrow: Any, table: Any, sink: Any) -> int:
+    """How many messages it took."""
     with pyarrow.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
+    return int(writer.stats.num_messages)
 
 
 # ---- in ----

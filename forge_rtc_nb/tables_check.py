@@ -31,6 +31,11 @@ def check_schema(data: memoryview) -> None:
         raise InvalidValue("it has an extension type: cast that column to its storage type, or leave it out")
 
 
+def check_count(messages: int) -> None:
+    if messages > MAX_MESSAGES:
+        raise InvalidValue(f"it has more than {MAX_MESSAGES} batches: .combine_chunks() joins them")
+
+
 def check_messages(pyarrow: Any, stream: Any) -> None:
     """See what the messages of a stream are; ``stream`` is a pyarrow buffer. Nothing of them is interpreted."""
     messages = pyarrow.ipc.MessageReader.open_stream(stream)
@@ -38,9 +43,8 @@ def check_messages(pyarrow: Any, stream: Any) -> None:
     if first is None or first.type != "schema":
         raise InvalidValue("a table begins with a schema, this one does not")
     check_schema(memoryview(first.metadata))
-    for number, message in enumerate(messages):
-        if number == MAX_MESSAGES:
-            raise InvalidValue(f"it has more than {MAX_MESSAGES} batches: .combine_chunks() joins them")
+    for count, message in enumerate(messages, start=2):
+        check_count(count)
         if message.type not in {"record batch", "dictionary"}:
             raise InvalidValue(f"a table has no {message.type}")
         if _is_compressed(memoryview(message.metadata), message.type):
