@@ -57,7 +57,8 @@ class Inlet(Receiving):
         number = frame.number
         self._check_number(number)
         if (paid := self._aborted.pop(number, None)) is not None:
-            self._account.spend(frame.size - paid, messages=1)
+            self._account.spend(len(frame.body), messages=1)
+            self._account.spend(frame.size - len(frame.body) - paid, checked=False)
             self._end(number, frame.size)
             return
         identity = self._checked(frame)

@@ -67,7 +67,9 @@ class Outlet:
         """Nobody waits for it any more: what was begun is aborted. Harmless where it is gone already."""
         if parcel in self._queue:
             self._queue.remove(parcel)
-        elif self._unconfirmed.pop(parcel.number, None) is None:
+        elif self._unconfirmed.get(parcel.number) is parcel:  # a number of an earlier data channel may be another's now
+            del self._unconfirmed[parcel.number]
+        else:
             return
         if parcel.number:
             self._spent += parcel.size - parcel.sent

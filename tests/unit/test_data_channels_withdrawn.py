@@ -1,0 +1,43 @@
+"""Messages that are taken back at a bad moment: overtaken by their own abort, or on the data channel after theirs (test process)."""
+
+from __future__ import annotations
+
+from forge_rtc_nb.engine.data.inlet import Inlet
+from forge_rtc_nb.engine.data.outlet import Outlet
+from tests.unit.data_channels import Line, Queue, body_of, parcel
+
+BIG = 1_000_000
+
+
+def test_an_abort_may_overtake_the_beginning_of_a_large_message() -> None:
+    queue = Queue()
+    line = Line(Outlet(), Inlet(queue, ordered=False))
+    message, ends = parcel("a", BIG)
+    line.outlet.put(message)
+    line.send()
+    line.outlet.withdraw(message)
+    line.send()
+    line.deliver(1)  # the abort
+    line.deliver(0)
+    after, _ = parcel("b", BIG)
+    line.outlet.put(after)
+    line.flow()
+    assert ends == ["done"]
+    assert queue.messages == [(b"b", body_of("b", BIG))]
+    assert (queue.count, queue.size) == (1, BIG)
+
+
+def test_withdrawing_what_was_taken_spares_the_message_that_has_its_number_now() -> None:
+    line = Line(Outlet(), Inlet(Queue()))
+    first, first_ends = parcel("a", 10)
+    second, second_ends = parcel("b", 10)
+    line.outlet.put(first)
+    line.flow()
+    line.outlet.put(second)
+    line.reconnect()
+    line.send()
+    line.outlet.withdraw(first)
+    assert (first_ends, second_ends) == (["done"], [])
+    assert line.outlet.waiting == 1
+    line.flow()
+    assert second_ends == ["done"]
