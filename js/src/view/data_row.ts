@@ -2,7 +2,7 @@
 
 import type { Item, Of } from "../overview";
 import { ageWords, sizeWords, whatWords } from "./data_words";
-import { element, setAttribute, setText } from "./dom";
+import { button, element, setAttribute, setText } from "./dom";
 import { icon } from "./icons";
 import { drawPreview } from "./preview";
 
@@ -20,8 +20,9 @@ export interface Entry {
 }
 
 export class Row {
-  readonly root = element("li", "datum");
-  readonly #preview = element("span", "preview");
+  readonly root = element("li", "datum", { "data-empty": true });
+  /** Shows the preview large, or small again. */
+  readonly #preview = button("preview", [], () => this.#setLarge(!this.#large));
   readonly #name = element("span", "datum-name");
   readonly #what = element("span", "datum-what");
   readonly #size = element("span", "datum-size");
@@ -31,6 +32,7 @@ export class Row {
   readonly #openCount = element("span", "");
   readonly #openNames = element("span", "hidden");
   #item: Item | null = null;
+  #large = false;
 
   constructor(of: Of) {
     const kind = element("span", "hidden", {}, of === "channel" ? "channel " : "shared value ");
@@ -45,7 +47,9 @@ export class Row {
     this.#openTo.append(icon("browser"), this.#openCount, this.#openNames);
     this.#openTo.hidden = of !== "channel";
     setAttribute(this.root, "data-of", of);
-    this.root.append(this.#preview, title, this.#openTo, this.#what, this.#size, this.#age, this.#writer);
+    this.#setLarge(false);
+    const rest = element("span", "datum-rest", {}, this.#size, this.#age, this.#writer);
+    this.root.append(this.#preview, title, this.#openTo, this.#what, rest);
   }
 
   update({ name, item, writer, openTo, note }: Entry): void {
@@ -55,8 +59,9 @@ export class Row {
     this.#updateOpen(openTo);
     setText(this.#writer, item ? writer : "");
     this.#writer.title = item ? writer : "";
+    setAttribute(this.#preview, "aria-label", `Preview of ${name}`);
     if (item !== this.#item) this.#show(item);
-    else if (item && !item.preview) this.#preview.replaceChildren(); // there was no room to keep it
+    if (!item?.preview) this.#preview.hidden = true; // also where there is no room to keep it any more
     if (!item) setText(this.#what, note);
     this.grow();
   }
@@ -70,6 +75,7 @@ export class Row {
 
   #show(item: Item | null): void {
     this.#item = item;
+    setAttribute(this.root, "data-empty", item ? null : "");
     if (item) setText(this.#what, whatWords(item.value));
     this.#what.title = item ? whatWords(item.value) : "";
     setText(this.#size, item ? sizeWords(item.size) : "");
@@ -77,7 +83,15 @@ export class Row {
     const time = item && new Date(1000 * item.time);
     setAttribute(this.#age, "datetime", time ? time.toISOString() : null);
     this.#age.title = time ? time.toLocaleString() : "";
+    this.#preview.hidden = false;
     this.#preview.replaceChildren(...(item?.preview ? [drawPreview(item.preview)] : []));
+  }
+
+  #setLarge(large: boolean): void {
+    this.#large = large;
+    setAttribute(this.root, "data-large", large ? "" : null);
+    setAttribute(this.#preview, "aria-pressed", String(large));
+    this.#preview.title = large ? "Show it small" : "Show it large";
   }
 
   #updateOpen(names: string[]): void {
