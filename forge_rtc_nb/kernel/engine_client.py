@@ -68,7 +68,8 @@ class EngineClient:
         self._thread = threading.Thread(target=self._read, name="forge-rtc-engine", daemon=True)
         self._thread.start()
         # A thread of its own, as an interrupt (Ctrl-C) within a call of the socket could leave half a message there.
-        threading.Thread(target=self._write, name="forge-rtc-engine-out", daemon=True).start()
+        self._writer = threading.Thread(target=self._write, name="forge-rtc-engine-out", daemon=True)
+        self._writer.start()
         _clients.add(self)
 
     @property
@@ -197,6 +198,7 @@ class EngineClient:
             view.close()
         self._outgoing.put(None)
         self._process.close()
+        self._writer.join()
         if threading.current_thread() is not self._thread:
             self._thread.join()
         _clients.discard(self)

@@ -169,7 +169,7 @@ def test_leaving_ends_the_engine_and_its_threads_and_may_be_repeated(
         with watching(room) as events:
             camera = room.camera
             reading = pool.submit(camera.latest, 30)
-            wait_for(lambda: len(our_threads()) == 2, what="the client's and the callbacks' thread")
+            wait_for(lambda: len(our_threads()) == 3, what="the client's two threads and the callbacks'")
             assert len(engine_pids()) == 1
             room.leave()
             room.leave()
