@@ -68,6 +68,8 @@ class Port:
         self.channel: RTCDataChannel | None = None
         self.delay = REOPEN_FIRST
         self.opened_at = 0.0
+        self.shut_until = 0.0
+        """No data channel is taken from the other side before that: it broke the rules on the one before."""
 
     @property
     def is_open(self) -> bool:
@@ -249,8 +251,9 @@ class DataLink:
 
     def _accept(self, port: Port, parked: Parked) -> None:
         channel = parked.channel
-        if port.channel is not None or not port.fits(channel) or channel.readyState != "open":
-            logger.info("a data channel %.80r is closed: it is open already, or has other options", channel.label)
+        shut = time.monotonic() < port.shut_until
+        if shut or port.channel is not None or not port.fits(channel) or channel.readyState != "open":
+            logger.info("a data channel %.80r is closed: it is open already, has other options, or is too soon", channel.label)
             parked.close()
             return
         channel.remove_all_listeners()
@@ -292,7 +295,8 @@ class DataLink:
         except (FrameError, Violation, MemoryError) as error:
             self._fault(port.label, str(error))
             self._drop(port)
-            self._open_again(port)
+            # Half of the time that whoever opens waits: nobody who keeps to the rules is turned away.
+            port.shut_until = time.monotonic() + self._open_again(port) / 2
         else:
             self.flush(port)
 
@@ -323,16 +327,16 @@ class DataLink:
         except Exception as error:
             logger.debug("closing the data channel %r: %r", port.label, error)  # aiortc's, of a connection that is gone
 
-    def _open_again(self, port: Port) -> None:
-        """By whoever opens; both have the label in their records, so that it cannot be meant to stay closed."""
-        if not self._opens or self._pc is None or self._ports.get(port.label) is not port or port.label in self._reopening:
-            return
+    def _open_again(self, port: Port) -> float:
+        """By whoever opens; both have the label in their records, so that it cannot be meant to stay closed. Returns after how
+        many seconds."""
         if time.monotonic() - port.opened_at > REOPEN_LAST:
             port.delay = REOPEN_FIRST
         delay, port.delay = port.delay, min(2 * port.delay, REOPEN_LAST)
+        if self._opens and self._pc is not None and self._ports.get(port.label) is port and port.label not in self._reopening:
+            self._reopening[port.label] = asyncio.get_running_loop().call_later(delay, self._reopen, port)
+        return delay
 
-        def reopen() -> None:
-            del self._reopening[port.label]
-            self._create(port)
-
-        self._reopening[port.label] = asyncio.get_running_loop().call_later(delay, reopen)
+    def _reopen(self, port: Port) -> None:
+        del self._reopening[port.label]
+        self._create(port)

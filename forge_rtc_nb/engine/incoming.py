@@ -6,7 +6,7 @@ messages wait here, and the kernel gets a few at a time, so that a kernel that i
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -62,8 +62,8 @@ class ChannelQueue:
         self._post = post
         self._advance = advance
         self._drops = options.policy == "drop_oldest" or not options.reliable
-        self._coming = Tally()
-        """Messages that have their room, but are not complete."""
+        self._coming: defaultdict[str, Tally] = defaultdict(Tally)
+        """By sender: messages that have their room, but are not complete."""
         self._held = Tally()
         """Messages that the kernel has, and where they are not dropped its user has not read."""
         self._waiting: deque[Waiting] = deque()
@@ -75,25 +75,39 @@ class ChannelQueue:
         arrays.check(parsed, size, self._limit)
         return parsed.id
 
-    def admit(self, size: int) -> bool:
-        """Take room for a message; one that is larger than the queue has room where there is no other."""
-        count, total = self._coming.count, self._coming.size
+    def admit(self, sender: str, size: int) -> bool:
+        """Take room for a message; one that is larger than the queue has room where there is no other.
+
+        The one of the other senders who has the most under way does not count: who never ends a message, or is slow, must not
+        keep everybody else out.
+        """
+        others = [tally for name, tally in self._coming.items() if name != sender]
+        heaviest = max(others, key=lambda tally: tally.size, default=None)
+        counted = [tally for tally in self._coming.values() if tally is not heaviest]
         if not self._drops:
-            count, total = count + self._held.count, total + self._held.size
+            counted.append(self._held)
+        count, total = sum(tally.count for tally in counted), sum(tally.size for tally in counted)
         if count and (count >= self._options.maxsize or total + size > self._options.maxbytes):
             return False
-        self._coming.add(size)
+        self._coming[sender].add(size)
         return True
 
     def allocate(self, size: int) -> Extent | None:
         return self._bodies.allocate(size)
 
-    def give_up(self, size: int) -> None:
-        self._coming.take(size)
+    def give_up(self, sender: str, size: int) -> None:
+        self._arrived(sender, size)
         self._advance()
 
+    def _arrived(self, sender: str, size: int) -> None:
+        """Or never will."""
+        tally = self._coming[sender]
+        tally.take(size)
+        if not tally.count:
+            del self._coming[sender]
+
     def deliver(self, message: Waiting) -> None:
-        self._coming.take(message.size)
+        self._arrived(message.sender, message.size)
         if not self._options.reliable:
             self._drop_earlier(message.sender)
         self._waiting.append(message)
@@ -140,7 +154,7 @@ class SenderStore:
         return self.queue.check(header, size)
 
     def admit(self, size: int) -> bool:
-        return self.queue.admit(size)
+        return self.queue.admit(self.sender, size)
 
     def allocate(self, size: int) -> Extent | None:
         return self.queue.allocate(size)
@@ -150,4 +164,4 @@ class SenderStore:
         self.queue.deliver(Waiting(self.sender, header, size, cast("Extent | bytes", body)))
 
     def give_up(self, size: int, place: Memory | None) -> None:
-        self.queue.give_up(size)
+        self.queue.give_up(self.sender, size)
