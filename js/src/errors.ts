@@ -6,7 +6,7 @@ import type { Failure } from "./failure";
 /** The names are those of Python's exceptions, the codes also those of `error` messages (docs/protocol.md). */
 export class RoomError extends RTCError {
   override readonly name: string;
-  readonly code: string;
+  override readonly code: string;
 
   constructor(name: string, code: string, message: string) {
     super(message);

@@ -49,7 +49,7 @@ def build(tree: Path, target: str, **environ: str) -> subprocess.CompletedProces
 
 def put_front_end(tree: Path) -> None:
     (tree / "forge_rtc_nb" / "static").mkdir()
-    for name in ("widget.js", "widget.css"):
+    for name in ("widget.js", "widget.css", "forge_rtc.js"):
         (tree / "forge_rtc_nb" / "static" / name).write_text(f"/* {name} */")
 
 
@@ -63,7 +63,10 @@ def test_the_wheel_holds_front_end_and_server_configuration(tree: Path) -> None:
         (config,) = [name for name in names if name.endswith(f".data/data/{CONFIG}")]
         enabled = json.loads(archive.read(config))
     assert enabled == {"ServerApp": {"jpserver_extensions": {"forge_rtc_nb": True}}}
-    assert {"forge_rtc_nb/static/widget.js", "forge_rtc_nb/static/widget.css", "forge_rtc_nb/py.typed"} <= set(names)
+    assert {
+        *(f"forge_rtc_nb/static/{name}" for name in ("widget.js", "widget.css", "forge_rtc.js")),
+        "forge_rtc_nb/py.typed",
+    } <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "js/", "hatch_build"))]
 
 
@@ -142,4 +145,4 @@ def test_pip_install_alone_gives_a_working_package(tree: Path) -> None:
     code = "from importlib.resources import files; import forge_rtc_nb; print(files(forge_rtc_nb) / 'static')"
     static = Path(output("-c", code).strip())
     assert (tree / "venv") in static.parents
-    assert all((static / name).stat().st_size > 1000 for name in ("widget.js", "widget.css"))
+    assert all((static / name).stat().st_size > 1000 for name in ("widget.js", "widget.css", "forge_rtc.js"))

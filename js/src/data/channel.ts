@@ -48,7 +48,7 @@ type Listener<E> = ((event: E) => void) | { handleEvent(event: E): void };
 /** Events: "message" (from the first listener on they get all messages, as those of a `MessagePort`), "error", "close".
  *
  * Messages that nobody reads wait in a queue of `maxsize` and `maxbytes`. Then `policy` says: "block" lets the senders wait,
- * "drop_oldest" drops the oldest message; where the channel is not `reliable` it is dropped, too.
+ * "drop_oldest" drops the oldest message. Where the channel is not `reliable`, of each sender only the newest message waits.
  */
 export class Channel extends EventTarget {
   readonly name: string;
@@ -73,7 +73,7 @@ export class Channel extends EventTarget {
     this.options = Object.freeze({ ordered, reliable, policy, maxsize, maxbytes });
     this.#limit = limit;
     const drops = policy === "drop_oldest" || !reliable;
-    const mailbox = new Mailbox(this.options, drops);
+    const mailbox = new Mailbox(this.options);
     const turns = new Turns();
     this.#reader = new Reader(this.#words, mailbox, {
       message: (message) => this.dispatchEvent(new CustomEvent("message", { detail: message })),

@@ -12,23 +12,26 @@ export interface Arrived {
 
 /** Bounded by the messages in it and their bytes, those included that are still coming in.
  *
- * It holds its senders up, or, where it `drops`, lets the oldest messages go.
+ * It holds its senders up, or, where it `drops`, lets the oldest messages go; where messages are not `reliable`, of each sender all
+ * but the newest.
  */
 export class Mailbox {
   readonly #maxsize: number;
   readonly #maxbytes: number;
   readonly #drops: boolean;
-  readonly #queue: Arrived[] = [];
+  readonly #latest: boolean;
+  #queue: Arrived[] = [];
   /** Bytes of those. */
   #queued = 0;
   /** Messages that have their room, but are not there yet, and their bytes. */
   #coming = 0;
   #comingBytes = 0;
 
-  constructor({ maxsize, maxbytes }: Required<Pick<Options, "maxsize" | "maxbytes">>, drops: boolean) {
-    this.#maxsize = maxsize;
-    this.#maxbytes = maxbytes;
-    this.#drops = drops;
+  constructor(options: Required<Pick<Options, "maxsize" | "maxbytes" | "policy" | "reliable">>) {
+    this.#maxsize = options.maxsize;
+    this.#maxbytes = options.maxbytes;
+    this.#drops = options.policy === "drop_oldest" || !options.reliable;
+    this.#latest = !options.reliable;
   }
 
   /** Reserve room for a message, where there is any. One that is too large for the whole mailbox has it when that is empty. */
@@ -49,6 +52,7 @@ export class Mailbox {
   /** A message that had room is there. */
   put(arrived: Arrived): void {
     this.giveUp(arrived.body.length);
+    if (this.#latest) this.#dropEarlier(arrived.sender.id);
     this.#queue.push(arrived);
     this.#queued += arrived.body.length;
     while (this.#drops && this.#queue.length > this.#maxsize) this.take();
@@ -59,6 +63,11 @@ export class Mailbox {
     const arrived = this.#queue.shift();
     this.#queued -= arrived?.body.length ?? 0;
     return arrived;
+  }
+
+  #dropEarlier(sender: string): void {
+    this.#queue = this.#queue.filter((waiting) => waiting.sender.id !== sender);
+    this.#queued = this.#queue.reduce((sum, { body }) => sum + body.length, 0);
   }
 
   #hasRoom(size: number): boolean {

@@ -47,7 +47,8 @@ export class Receiver implements Port, Store, Waiting {
     this.#shared = shared;
     this.ordered = ordered;
     this.reliable = reliable;
-    this.outlet = new Outlet(reliable, shared.drops ? { messages: maxsize, bytes: maxbytes } : null);
+    const keep = { messages: reliable ? maxsize : 1, bytes: maxbytes };
+    this.outlet = new Outlet(reliable, shared.drops ? keep : null);
     this.inlet = reliable ? new Inlet(this, ordered) : new LossyInlet(this, ordered);
   }
 

@@ -16,6 +16,7 @@ import {
   required,
   text,
 } from "../schema";
+import { RTCError } from "./errors";
 import { MAX_HEADER } from "./frames";
 import { DTYPES, type Dtype, MAX_DIMS, NdArray, type Order, sizeOf } from "./ndarray";
 
@@ -69,8 +70,9 @@ export interface Packed {
 }
 
 /** A message has more bytes than the server's settings allow. */
-export class MessageTooLarge extends Error {
+export class MessageTooLarge extends RTCError {
   override readonly name = "MessageTooLarge";
+  override readonly code = "message-too-large";
 }
 
 // ---- headers ----

@@ -321,17 +321,17 @@ describe("the name of a message", () => {
   });
 });
 
-describe.each<[string, Omit<ChannelRecord, "name">]>([
-  ["that drops its oldest", { policy: "drop_oldest" }],
-  ["that is not reliable", { reliable: false }],
-])("on a channel %s", (_, options) => {
+describe.each<[string, Omit<ChannelRecord, "name">, number[]]>([
+  ["that drops its oldest", { policy: "drop_oldest" }, [7, 8, 9]],
+  ["that is not reliable", { reliable: false }, [9]],
+])("on a channel %s", (_, options, newest) => {
   test("nobody waits, not even for a connection, and of what waits the newest stay", async () => {
     enter("AB", { ...options, maxsize: 3 });
     room.disconnect("A", "B");
     for (let number = 0; number < 10; number++) await channel("A").send(number);
     room.reconnect("A", "B");
     await pass();
-    expect(await readAll(channel("B"))).toEqual([7, 8, 9]);
+    expect(await readAll(channel("B"))).toEqual(newest);
   });
 
   test("of what is not read the newest stay", async () => {
@@ -341,6 +341,20 @@ describe.each<[string, Omit<ChannelRecord, "name">]>([
       await channel("A").send(number);
       await pass(5);
     }
-    expect(await readAll(channel("B"))).toEqual([7, 8, 9]);
+    expect(await readAll(channel("B"))).toEqual(newest);
   });
+});
+
+test("where messages may be lost the newest of each sender waits", async () => {
+  enter("ABC", { reliable: false });
+  await pass();
+  for (const [sender, value] of [
+    ["A", 1],
+    ["B", 2],
+    ["A", 3],
+  ] as const) {
+    await channel(sender).send(value, { to: ["C"] });
+    await pass(5);
+  }
+  expect(await readAll(channel("C"))).toEqual([2, 3]);
 });
