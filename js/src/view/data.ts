@@ -167,7 +167,7 @@ function entries(session: Session, channels: Map<string, OpenTo>, keys: string[]
   const names = new Map(session.others.map(({ id, name }) => [id, name]));
   const entry = (of: Of, name: string, openTo: string[], note: string): Entry => {
     const item: Item | null = session.overview.get(of, name);
-    const writer = (item && names.get(item.writer)) ?? "who left";
+    const writer = (item && names.get(item.writer)) ?? "left the room";
     return { of, name, item, writer, openTo, note };
   };
   return [
