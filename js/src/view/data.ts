@@ -4,6 +4,7 @@
  */
 
 import type { Item, Of } from "../overview";
+import type { Participant } from "../protocol";
 import type { Session } from "../session";
 import { type Entry, Row } from "./data_row";
 import { dataWords, untilOlder } from "./data_words";
@@ -88,8 +89,8 @@ export class DataSection {
     const shown = this.#open && !this.root.hidden;
     this.#watch(shown && this.#seen);
     const keys = shown && session ? session.overview.keys : [];
-    const count = shown ? keys.length : shared ? null : 0;
-    setText(this.#summary, dataWords(channels.size, count));
+    const known = keys.length > 0 || (shown && session?.others.every((person) => isHeard(session, person)));
+    setText(this.#summary, dataWords(channels.size, shared && !known ? null : keys.length));
     this.#showRows(shown && session ? entries(session, channels, keys) : []);
   }
 
@@ -130,6 +131,11 @@ export class DataSection {
     const youngest = Math.min(...[...this.#rows.values()].map((row) => row.grow()));
     if (Number.isFinite(youngest)) this.#timer = setTimeout(() => this.#growLater(), untilOlder(youngest));
   }
+}
+
+/** Whether somebody has told what there is to tell, or will in a moment. */
+function isHeard(session: Session, { id, shared }: Participant): boolean {
+  return !shared || session.peerState(id) === "connected";
 }
 
 /** Who has a channel open. */

@@ -72,7 +72,7 @@ export function dataWords(channels: number, values: number | null): string {
   const parts = channels > 0 ? [count(channels, "channel")] : [];
   if (values === null) parts.push("shared values");
   else if (values > 0) parts.push(count(values, "shared value"));
-  return parts.join(", ") || "nothing yet";
+  return parts.join(", ") || "no shared values";
 }
 
 const count = (number: number, what: string) => `${number} ${what}${number === 1 ? "" : "s"}`;

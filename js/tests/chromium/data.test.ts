@@ -17,6 +17,7 @@ const array = (dtype: string, shape: number[]) => ({ value: { kind: "array", dty
 class Page {
   readonly kernels: FakeKernel[] = [];
   people: Participant[] = [];
+  peerState = "connected";
   readonly overview = new Overview({
     others: () => this.others,
     link: (id) => this.kernels.find((kernel) => kernel.id === id)?.link ?? null,
@@ -74,7 +75,7 @@ class Page {
   update(): void {
     const me = { id: "me", name: "Ada", kind: "browser", user: "ada" };
     const { overview, others } = this;
-    const session = { overview, others, me, channels: [], peerState: () => "connected" };
+    const session = { overview, others, me, channels: [], peerState: () => this.peerState };
     overview.refresh();
     this.#session = Object.assign(this.#session ?? session, { others }) as unknown as Session;
     this.#section.update(this.#session);
@@ -121,6 +122,18 @@ describe("the line", () => {
     page.toggle.click();
     expect(page.root.innerText).toContain("2 channels, shared values");
     expect(page.rows).toEqual([]);
+  });
+
+  test("does not say that there is nothing before a kernel can tell", async () => {
+    page.peerState = "connecting";
+    const kernel = page.invite("Python", { channels: [{ name: "a" }], shared: true });
+    await opened(kernel);
+    expect(page.root.innerText).toContain("1 channel, shared values");
+    expect(page.rows).toEqual(["channel | a | 1 | open in Python | Connecting…"]);
+    page.peerState = "connected";
+    kernel.record = { shared: true };
+    page.update();
+    expect(page.root.innerText).toContain("no shared values");
   });
 
   test("is a button that says whether it is open, also after the room has changed", async () => {

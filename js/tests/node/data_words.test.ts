@@ -69,7 +69,7 @@ test.each([
   [2, 0, "2 channels"],
   [2, null, "2 channels, shared values"],
   [0, null, "shared values"],
-  [0, 0, "nothing yet"],
+  [0, 0, "no shared values"],
 ])("%i channels and %j values are %s", (channels, values, words) => {
   expect(dataWords(channels, values)).toBe(words);
 });
