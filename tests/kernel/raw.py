@@ -14,7 +14,7 @@ from aiortc import RTCDataChannel, RTCSessionDescription
 from websockets.asyncio.client import ClientConnection, connect
 
 from forge_rtc_nb.engine.datalink import PROTOCOL
-from forge_rtc_nb.frames import Frame, decode, encode
+from forge_rtc_nb.frames import Begin, Frame, Taken, decode, encode
 from tests.engine.pairs import new_connection
 from tests.support import JupyterProcess, await_for, wait_for
 
@@ -28,7 +28,27 @@ class Wire:
         self._raw = raw
         self.channel = channel
         self.heard: list[Frame] = []
-        channel.on("message", lambda data: self.heard.append(decode(data)))
+        self._polite = False
+        channel.on("message", self._hear)
+
+    def be_polite(self) -> None:
+        """From now on, say of each message without a body that it was taken, of those that came before too."""
+        self._raw.call(self._be_polite())
+
+    async def _be_polite(self) -> None:
+        self._polite = True
+        for frame in self.heard:
+            self._take(frame)
+
+    def _hear(self, data: bytes) -> None:
+        frame = decode(data)
+        self.heard.append(frame)
+        if self._polite:
+            self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
+        if isinstance(frame, Begin) and not frame.size:
+            self.channel.send(encode(Taken(frame.number)))
 
     @property
     def is_open(self) -> bool:
@@ -67,7 +87,8 @@ class Raw:
         self._thread = threading.Thread(target=self._loop.run_forever, name="raw participant")
         self._thread.start()
         self._pc = self.call(self._new_connection())
-        self._described: asyncio.Future[dict[str, Any]]
+        self._described: dict[str, dict[str, Any]] = {}
+        """Sender -> its first offer or answer."""
         self.opened: dict[str, Wire] = {}
         """Data channels that the other side opened, by label."""
         self.id = ""
@@ -115,7 +136,6 @@ class Raw:
         return pc
 
     async def _join(self, says: dict[str, Any]) -> None:
-        self._described = self._loop.create_future()
         self._ws: ClientConnection = await connect(
             "ws" + self._server.url.removeprefix("http") + f"forge-rtc/ws/webrtc?room={self._room}",
             additional_headers={"Authorization": f"token {self._server.token}"},
@@ -132,18 +152,18 @@ class Raw:
     async def _read(self) -> None:
         async for text in self._ws:
             message = json.loads(text)
-            if message["type"] in ("webrtc.offer", "webrtc.answer") and not self._described.done():
-                self._described.set_result(message)
+            if message["type"] in ("webrtc.offer", "webrtc.answer"):
+                self._described.setdefault(message["from"], message)
 
     async def _connect(self, peer: str) -> None:
         if self._hello["kind"] == "browser" or self.id < peer:
             epoch = int(time.time() * 1000)
             await self._pc.setLocalDescription(await self._pc.createOffer())
             await self._tell("webrtc.offer", to=peer, epoch=epoch, sdp=self._description(), streams=[])
-            answer = await asyncio.wait_for(self._described, 10)
+            answer: Any = await await_for(lambda: self._described.get(peer), what="an answer")
             await self._pc.setRemoteDescription(RTCSessionDescription(answer["sdp"]["sdp"], "answer"))
         else:
-            offer = await asyncio.wait_for(self._described, 10)
+            offer: Any = await await_for(lambda: self._described.get(peer), what="an offer")
             await self._pc.setRemoteDescription(RTCSessionDescription(offer["sdp"]["sdp"], "offer"))
             await self._pc.setLocalDescription(await self._pc.createAnswer())
             await self._tell("webrtc.answer", to=peer, epoch=offer["epoch"], sdp=self._description())
