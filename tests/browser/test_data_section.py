@@ -113,7 +113,7 @@ def test_channels_are_listed_with_what_was_sent_last_and_a_preview(notebook: Not
     assert all(red == green == blue for red, green, blue, _ in shades)
     halves = wait_for(lambda: colours(notebook, "picture"), 20, "a picture")
     assert sorted(halves) == [[0, 0, 0, 255], [255, 0, 0, 255]]
-    line = row(notebook, "wave").locator("path[d*=L]").get_attribute("d") or ""
+    line = row(notebook, "wave").locator(".forge-rtc-line path").get_attribute("d") or ""
     assert len(line.split("L")) > 100
     assert notebook.errors == []
 
@@ -172,6 +172,10 @@ def test_what_another_kernel_wrote_is_its_own_and_stays_when_it_has_left(
         expect_row(notebook, "mine", "text", "mine")
         notebook.execute("import numpy as np; room.channel('wave').send(np.arange(7))")
         expect_row(notebook, "wave", "(7,) int64", "mine")
+        expect(row(notebook, "wave").locator(".forge-rtc-line")).to_be_visible()
+        notebook.execute("room.channel('wave').send(np.arange(9), to='theirs')")
+        expect_row(notebook, "wave", "(9,) int64", "mine")
+        expect(row(notebook, "wave").locator(".forge-rtc-line")).to_have_count(0)  # for their eyes only
         kernel.run("room.leave()")
     expect_row(notebook, "w", "(3, 3) float64", "left the room")
     assert colours(notebook, "w")
