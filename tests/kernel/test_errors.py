@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
@@ -148,8 +149,44 @@ def a_sender_to_whom_no_connection_comes_about(case: Case) -> None:
         tab.send("webrtc.offer", to=asked["from"], epoch=1, sdp=offer, streams=[{**CAMERA, "mid": "0"}])
         told = heard.get(timeout=10)
         assert isinstance(told, rtc.ConnectionFailed)
-        assert str(told).startswith("no media from 'Ann' (")
+        assert str(told).startswith("no connection to 'Ann' (")
         reading.result(10)
+
+
+def opened_by_both(case: Case, client: Client, **options: Any) -> rtc.Channel:
+    """A channel that we have, and a participant who never takes a message of it."""
+    room = case.join()
+    client.hello(name="Ann", channels=[{"name": "spectra", **options}])
+    room.wait_for("Ann")
+    channel = room.channel("spectra", **options)
+    assert [one.name for one in channel.participants] == ["Ann"]
+    return channel
+
+
+def a_receiver_that_takes_nothing(case: Case) -> None:
+    with case.client() as client:
+        opened_by_both(case, client).send("hello", timeout=0.3)
+
+
+def a_channel_that_was_closed(case: Case) -> None:
+    channel = case.join().channel("spectra")
+    channel.close()
+    channel.recv()
+
+
+def a_channel_with_other_options_than_the_others(case: Case) -> None:
+    with case.client() as client:
+        channel = opened_by_both(case, client, maxsize=3)
+        channel.close()
+        joined.rooms()[0].channel("spectra", maxsize=4)
+
+
+def a_value_that_is_too_large(case: Case) -> None:
+    case.join().channel("spectra").send(np.zeros(2**30 + 1, np.uint8))
+
+
+def a_receiver_that_has_not_opened_the_channel(case: Case) -> None:
+    case.join().channel("spectra").send("hello", to="nobody")
 
 
 # In another server extension
@@ -212,6 +249,11 @@ PROVOCATIONS: list[tuple[type[rtc.RTCError], Callable[[Case], None], str]] = [
     (rtc.StreamNotFound, a_camera_that_is_not_on, "click Camera"),
     (rtc.EngineDied, an_engine_that_is_killed, "killed by SIGKILL"),
     (rtc.ConnectionFailed, a_sender_to_whom_no_connection_comes_about, "this needs a TURN server"),
+    (rtc.SendTimeout, a_receiver_that_takes_nothing, "not taken within 0.3 s by 'Ann'"),
+    (rtc.ChannelClosed, a_channel_that_was_closed, "open it again with room.channel('spectra')"),
+    (rtc.ChannelOptions, a_channel_with_other_options_than_the_others, "maxsize=3"),
+    (rtc.MessageTooLarge, a_value_that_is_too_large, "raise c.ForgeRTC.max_data_bytes"),
+    (rtc.PeerNotFound, a_receiver_that_has_not_opened_the_channel, "'nobody' is not in the room"),
     (rtc.RoomNotFound, a_room_that_is_not_open, "there is no room 'missing'"),
     (rtc.RoomExists, a_room_created_twice, "join it, or delete it first"),
     (rtc.PeerNotFound, a_message_to_nobody, "'nobody' is no other participant"),
@@ -221,7 +263,7 @@ PROVOCATIONS: list[tuple[type[rtc.RTCError], Callable[[Case], None], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "provoke", "words"), PROVOCATIONS, ids=[error.__name__ for error, *_ in PROVOCATIONS])
+@pytest.mark.parametrize(("error", "provoke", "words"), PROVOCATIONS, ids=[provoke.__name__ for _, provoke, _ in PROVOCATIONS])
 def test_each_error_is_raised_and_says_what_is_wrong(
     case: Case, error: type[rtc.RTCError], provoke: Callable[[Case], None], words: str
 ) -> None:
