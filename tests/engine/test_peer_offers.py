@@ -1,0 +1,167 @@
+"""Two engines and the connection between them: one of the two offers, whatever is lost on the way (test process)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from forge_rtc_nb.engine import peer as peer_module
+from forge_rtc_nb.engine.data.inlet import Inlet
+from forge_rtc_nb.engine.data.outlet import Outlet, Parcel
+from forge_rtc_nb.engine.datalink import Port
+from forge_rtc_nb.engine.peer import Peer
+from forge_rtc_nb.protocol import Answer, Message, Negotiate, Offer
+from tests.support import await_for
+from tests.unit.data_channels import Queue
+
+
+class Side:
+    """One engine: its peer, what it has to say to the other one, and what arrived."""
+
+    def __init__(self, me: str, other: str) -> None:
+        self.me = me
+        self.sent: list[Message] = []
+        self.faults: list[str] = []
+        self.lose: Callable[[Message], bool] = lambda message: False
+        self.queue = Queue(named=False)
+        self.outlet = Outlet()
+        self.peer = Peer(other, self._send, self._ice, self.faults.append, offers=me < other)
+        self.there: Side | None = None
+
+    def want(self) -> None:
+        """Have the data channel ``x``."""
+        self.peer.data.open(Port("x", self.outlet, Inlet(self.queue)))
+        self.peer.need()
+
+    def say(self, text: str) -> None:
+        self.outlet.put(Parcel(f'"{text}"'.encode(), b"", lambda: None))
+        self.peer.data.pump()
+
+    @property
+    def heard(self) -> list[str]:
+        return [header.decode() for header, _ in self.queue.messages]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [message for message in self.sent if isinstance(message, kind)]
+
+    def _send(self, message: Message) -> None:
+        self.sent.append(message)
+        if self.there is None or self.lose(message):
+            return
+        arrived: Any = msgspec.structs.replace(message, from_=self.me)
+        if isinstance(arrived, Negotiate):
+            self.there.peer.negotiate(arrived)
+        else:
+            self.there.peer.receive(arrived)
+
+    async def _ice(self) -> list[Any]:
+        return []
+
+
+@asynccontextmanager
+async def two() -> AsyncIterator[tuple[Side, Side]]:
+    """The one that offers, and the other."""
+    low, high = Side("a", "b"), Side("b", "a")
+    low.there, high.there = high, low
+    try:
+        yield low, high
+    finally:
+        await low.peer.close()
+        await high.peer.close()
+
+
+async def talk(low: Side, high: Side, word: str) -> None:
+    """Both hear each other."""
+    low.say(f"{word} of a")
+    high.say(f"{word} of b")
+    await await_for(lambda: f"{word} of b" in low.heard and f"{word} of a" in high.heard, 20, f"both hear {word!r}")
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+async def test_the_lower_id_offers_whoever_wants_to_talk_first(first: str) -> None:
+    async with two() as (low, high):
+        (low if first == "a" else high).want()
+        (high if first == "a" else low).want()
+        await talk(low, high, "hello")
+        assert len(low.of(Offer)) == 1
+        assert high.of(Offer) == []
+        assert low.of(Offer)[0].epoch == high.of(Answer)[0].epoch
+        assert low.faults == high.faults == []
+
+
+async def test_a_lost_offer_is_said_again_when_signaling_is_back() -> None:
+    async with two() as (low, high):
+        low.lose = lambda message: len(low.of(Offer)) == 1
+        high.want()
+        low.want()
+        await await_for(lambda: low.of(Offer), what="an offer, which is lost")
+        low.peer.resubscribe()
+        await talk(low, high, "hello")
+        assert low.of(Offer)[0] == low.of(Offer)[1]
+        low.peer.resubscribe()
+        assert len(low.of(Offer)) == 2, "it was answered"
+
+
+async def test_a_lost_answer_is_given_again() -> None:
+    async with two() as (low, high):
+        high.lose = lambda message: len(high.of(Answer)) == 1
+        high.want()
+        low.want()
+        await await_for(lambda: high.of(Answer), what="an answer, which is lost")
+        low.peer.resubscribe()
+        await talk(low, high, "hello")
+        assert len(high.of(Answer)) == 2
+
+
+async def test_without_an_answer_another_offer_is_made_with_a_higher_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer_module, "CONNECT_LIMIT", 0.5)
+    async with two() as (low, high):
+        low.lose = lambda message: len(low.of(Offer)) == 1
+        high.want()
+        low.want()
+        await talk(low, high, "hello")
+        first, second = low.of(Offer)[:2]
+        assert second.epoch > first.epoch
+        assert "no connection" in low.faults[0]
+
+
+async def test_the_other_one_asks_for_a_new_connection_and_everything_arrives_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peer_module, "RETRY_FIRST", 0.05)
+    async with two() as (low, high):
+        low.want()
+        high.want()
+        await talk(low, high, "before")
+        high.peer._lost("a test took it away")
+        await await_for(lambda: high.of(Negotiate), what="it asks")
+        assert high.of(Negotiate)[0] == Negotiate(to="a", epoch=low.of(Offer)[0].epoch, restart=True)
+        await talk(low, high, "after")
+        assert low.heard == ["before of b", "after of b"]
+        assert high.heard == ["before of a", "after of a"]
+        assert len(low.of(Offer)) == 2
+
+
+async def test_a_request_that_is_older_than_the_connection_changes_nothing() -> None:
+    async with two() as (low, high):
+        low.want()
+        high.want()
+        await talk(low, high, "before")
+        epoch = low.of(Offer)[0].epoch
+        low.peer.negotiate(Negotiate(from_="b", epoch=epoch - 1, restart=True))
+        high.peer.negotiate(Negotiate(from_="a", epoch=epoch, restart=True))  # who answers is not asked
+        await talk(low, high, "after")
+        assert len(low.of(Offer)) == 1
+
+
+async def test_offers_of_the_higher_id_are_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    async with two() as (low, high):
+        low.want()
+        high.want()
+        await talk(low, high, "before")
+        low.peer.receive(msgspec.structs.replace(low.of(Offer)[0], from_="b", epoch=low.of(Offer)[0].epoch + 1))
+        await await_for(lambda: "that is dropped" in caplog.text, what="it is logged")
+        await talk(low, high, "after")
+        assert low.of(Answer) == []
