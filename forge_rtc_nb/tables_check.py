@@ -7,7 +7,6 @@ libraries, which interpret a stream as they like, and a few bytes that would bec
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 from .arrays import InvalidValue
@@ -45,8 +44,6 @@ def check_messages(pyarrow: Any, stream: Any) -> None:
     check_schema(memoryview(first.metadata))
     for count, message in enumerate(messages, start=2):
         check_count(count)
-        if message.type not in {"record batch", "dictionary"}:
-            raise InvalidValue(f"a table has no {message.type}")
         if _is_compressed(memoryview(message.metadata), message.type):
             raise InvalidValue("it is compressed: nobody knows how large it is")
 
@@ -95,17 +92,15 @@ def check_frame(pyarrow: Any, table: Any, size: int) -> None:
 
 def _values_of(types: Any, kind: Any) -> Any:
     """Categories are shared by all rows of a column; anywhere deeper they would be copied for each."""
-    return kind.value_type if types.is_dictionary(kind) and not types.is_nested(kind.value_type) else kind
+    return kind.value_type if types.is_dictionary(kind) and not _is_container(types, kind.value_type) else kind
 
 
 def _is_plain(types: Any, kind: Any) -> bool:
-    """Whether each value has bytes of its own: no views, no runs, nothing that takes no bytes."""
+    """Whether each value has bytes of its own, or those inside it have: no views, no runs, nothing that takes no bytes."""
     if types.is_fixed_size_binary(kind):
         return bool(kind.byte_width > 0)
-    if types.is_struct(kind) or types.is_list(kind) or types.is_large_list(kind) or types.is_map(kind):
-        return kind.num_fields > 0 and all(_is_plain(types, inner) for inner in _inside(kind))
-    if types.is_fixed_size_list(kind):
-        return kind.list_size > 0 and _is_plain(types, kind.value_type)
+    if _is_container(types, kind):
+        return all(_is_plain(types, kind.field(index).type) for index in range(kind.num_fields))
     leaves = (
         types.is_primitive,
         types.is_string,
@@ -117,14 +112,18 @@ def _is_plain(types: Any, kind: Any) -> bool:
     return any(is_leaf(kind) for is_leaf in leaves)
 
 
-def _inside(kind: Any) -> Iterator[Any]:
-    return (kind.field(index).type for index in range(kind.num_fields))
+def _is_container(types: Any, kind: Any) -> bool:
+    # Not `is_nested`: in some versions it knows no lists of fixed size.
+    containers = (types.is_struct, types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_map)
+    return any(is_container(kind) for is_container in containers)
 
 
 def _containers(types: Any, array: Any) -> int:
-    """How many lists and dicts are in an array, at any depth."""
-    if types.is_struct(array.type):
-        return len(array) + sum(_containers(types, inner) for inner in array.flatten())
-    if types.is_nested(array.type):
-        return len(array) + _containers(types, array.flatten())
-    return 0
+    """How many lists, dicts and pairs are in an array, at any depth."""
+    if not _is_container(types, array.type):
+        return 0
+    if types.is_map(array.type):
+        pairs = len(array.keys)
+        return len(array) + pairs + _containers(types, array.keys) + _containers(types, array.items)
+    inside = array.flatten() if types.is_struct(array.type) else [array.flatten()]
+    return len(array) + sum(_containers(types, inner) for inner in inside)
