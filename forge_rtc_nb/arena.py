@@ -69,6 +69,8 @@ class Arena:
 
     def __init__(self, fd: int, side: Side) -> None:
         self._fd = fd
+        self._pid = os.getpid()
+        self._side = side
         self._map: mmap.mmap | None = None
         self.address = 0
         self._lock = threading.Lock()
@@ -93,7 +95,7 @@ class Arena:
     def borrowed(self, offset: int, size: int, end: Callable[[int], None]) -> Extent:
         """An extent of the other's half; ``end`` is called with its offset when its last view is gone."""
         self._mapping()
-        return Extent(self, offset, size, lambda offset, size: end(offset))
+        return Extent(self, offset, size, lambda offset, size: self._end_borrowed(offset, size, end))
 
     def lend(self, extent: Extent) -> int:
         """Keep an extent of ours until the other gives it back (`returned`); its offset."""
@@ -135,9 +137,17 @@ class Arena:
                 self.address = np.frombuffer(self._map, np.uint8, 1).ctypes.data
             return self._map
 
+    def _end_borrowed(self, offset: int, size: int, end: Callable[[int], None]) -> None:
+        if self._fd >= 0:
+            end(offset)
+        elif self._side == "kernel" and self._pid == os.getpid() and self._map is not None:
+            _remove(self._map, offset, size)  # the engine is gone, and gives nothing back any more
+
     def _give_back(self, offset: int, size: int) -> None:
         """Called wherever the last view ends, by the garbage collector too, which may run while this thread has the lock:
         then whoever has it, or the next one to allocate, does the rest."""
+        if self._pid != os.getpid() or (self._fd < 0 and self._side == "engine"):
+            return  # a forked child, whose parent goes on with it; or an engine that ends, and the kernel reads on
         self._ended.append((offset, size))
         self._drain()
 
@@ -151,10 +161,7 @@ class Arena:
     def _collect(self, mapped: mmap.mmap) -> None:
         while self._ended:
             offset, size = self._ended.popleft()
-            end = offset + -(-max(size, 1) // PAGE) * PAGE
-            if hasattr(mmap, "MADV_REMOVE"):  # where it is not, pages are kept for the next extent there
-                mapped.madvise(mmap.MADV_REMOVE, offset, end - offset)
-            self._insert(offset, end)
+            self._insert(offset, _remove(mapped, offset, size))
 
     def _insert(self, start: int, end: int) -> None:
         at = bisect_left(self._free, (start, end))
@@ -172,7 +179,16 @@ class Arena:
             return HALF - sum(end - start for start, end in self._free)
 
     def close(self) -> None:
-        """Close our descriptor; what is mapped stays for the views that there are."""
+        """Close our descriptor: the other one has ended, or we are about to. What is mapped stays for the views that there are,
+        ours and the kernel's."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _remove(mapped: mmap.mmap, offset: int, size: int) -> int:
+    """Give the pages of an extent back to the system; returns where they end."""
+    length = -(-max(size, 1) // PAGE) * PAGE
+    if hasattr(mmap, "MADV_REMOVE"):  # where it is not, pages are kept for the next extent there
+        mapped.madvise(mmap.MADV_REMOVE, offset, length)
+    return offset + length

@@ -68,11 +68,13 @@ async def serve(options: argparse.Namespace) -> None:
     def post(message: Control) -> None:
         link.post(message)
 
-    service = Service(options.memory, Arena(options.arena, "engine"), post)
+    arena = Arena(options.arena, "engine")
+    service = Service(options.memory, arena, post)
     link = Link(control_socket, service.receive, ended.set)
     watch = ParentWatch(options.parent, sys.stdin.fileno(), ended.set)
     watch.start()
     await ended.wait()
+    arena.close()  # the kernel's user may keep what has arrived
     try:
         await asyncio.wait_for(service.close(), CLOSE_TIMEOUT)
     except TimeoutError:
