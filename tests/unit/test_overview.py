@@ -199,6 +199,15 @@ def test_a_large_array_has_a_small_preview(kernel: Kernel, clock: Clock) -> None
         assert header["size"] == picture.nbytes
 
 
+def test_a_line_of_any_nan_is_told(kernel: Kernel, clock: Clock) -> None:
+    tab = kernel.tab()
+    signaling = np.frombuffer(np.uint64(0x7FF0000000000001).tobytes(), "<f8")
+    kernel.send("a", np.concatenate([signaling, [1.0]]))
+    clock.advance(1)
+    ((_, body),) = tab.told
+    assert np.array_equal(np.frombuffer(body, "<f4"), [np.nan, 1], equal_nan=True)
+
+
 def test_what_is_new_replaces_what_waits(kernel: Kernel, clock: Clock) -> None:
     tab = kernel.tab()
     for number in range(50):
