@@ -346,3 +346,18 @@ def test_a_forked_child_cannot_use_its_parents_channels(room: rtc.Room, bob: Pyt
     in_child(lambda: channel.close() or "")  # type: ignore[func-returns-value]
     bob.run("ch.send('the parent')")
     assert channel.recv() == "the parent"
+
+
+def test_arrays_outlive_the_room_and_its_engine(jupyter: JupyterProcess, room: rtc.Room) -> None:
+    with another_kernel(jupyter, room.id, "carol") as carol:
+        channel = open_everywhere(room, carol)
+        for number in range(2):
+            channel.send(np.full(1_000_000, number, np.uint8))
+        carol.run(IN_USE + "first, second = ch.recv(), ch.recv(); fd = os.dup(engines._client.arena._fd)")
+        carol.run("room.leave(); from tests.kernel.rooms import engine_pids; wait_for(lambda: not engine_pids())")
+        held = "512 * os.fstat(fd).st_blocks"
+        assert carol.run(f"set(first.tolist()), set(second.tolist()); {held}") >= 2_000_000
+        assert carol.run("[int(first.max()), int(second.min())]") == [0, 1]
+        assert carol.run(f"del first; {held}") < 1_100_000
+        assert carol.run("int(second.sum())") == 1_000_000
+        assert carol.run(f"del second; {held}") < 100_000
