@@ -115,9 +115,9 @@ class Channels:
         channel = self._open.get(request.channel)
         if channel is None:
             raise ChannelClosed(f"channel {request.channel!r} is closed")
+        receivers = list(channel.ports if request.to is None else self._named(channel, request.to))
         self._sent(request, body)
         sending = Sending(request)
-        receivers = list(channel.ports if request.to is None else self._named(channel, request.to))
         for participant_id in receivers:
             sending.parcels[participant_id] = self._parcel(sending, participant_id, body)
         if channel.waits and receivers:
