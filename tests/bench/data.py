@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
-from tests.bench.data_paths import PATHS
-from tests.bench.data_play import End, play
+from tests.bench.data_paths import PATHS, Open
+from tests.bench.data_play import play
 from tests.bench.data_tables import table, targets
 from tests.bench.report import Options, Result, stored
 from tests.bench.video.rig import Rig, open_rig
-
-Open = Callable[[Rig], AbstractContextManager[tuple[End, End]]]
 
 
 def run(options: Options) -> Result:

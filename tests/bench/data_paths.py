@@ -7,17 +7,22 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from tests.bench.data_notebook import comm_ends
+from tests.bench.data_page import PageEnd, joined_page
 from tests.bench.data_play import End
 from tests.bench.data_worker import Worker
 from tests.bench.video.rig import Rig
 
+Open = Callable[[Rig], AbstractContextManager[tuple[End, End]]]
+"""Gives the sender and the receiver."""
+
 
 @dataclass(frozen=True)
 class Path:
-    """``open`` gives the sender and the receiver."""
+    """One of them."""
 
     label: str
-    open: Callable[[Rig], AbstractContextManager[tuple[End, End]]]
+    open: Open
 
 
 @contextmanager
@@ -42,9 +47,39 @@ def kernel_pair(rig: Rig) -> Iterator[tuple[Worker, Worker]]:
         yield sender, receiver
 
 
+@contextmanager
+def kernel_and_page(rig: Rig) -> Iterator[tuple[Worker, PageEnd]]:
+    """A kernel and a page in a new room."""
+    room = f"bench-{secrets.token_hex(4)}"
+    environ = {"FORGE_RTC_TOKEN": rig.server.token}
+    with (
+        Worker("tests.bench.data_kernel_end", rig.server.url, room, environ=environ) as kernel,
+        joined_page(rig, room) as page,
+    ):
+        kernel.begin("ready")
+        page.call("ready")
+        kernel.result()
+        yield kernel, page
+
+
+def backwards(open_: Open) -> Open:
+    """The receiver sends."""
+
+    @contextmanager
+    def ends(rig: Rig) -> Iterator[tuple[End, End]]:
+        with open_(rig) as (sender, receiver):
+            yield receiver, sender
+
+    return ends
+
+
 PATHS: dict[str, Path] = {
     "kernels": Path("ours: ch.send to ch.recv, two kernels", kernel_pair),
     "raw": Path("the bare data channel below it", lambda rig: raw_pair("ours")),
     "stock": Path("aiortc as it is", lambda rig: raw_pair("stock")),
     "wrtc": Path("libwebrtc (wrtc)", lambda rig: raw_pair("wrtc")),
+    "to page": Path("ours: kernel to page", kernel_and_page),
+    "from page": Path("ours: page to kernel", backwards(kernel_and_page)),
+    "comm to page": Path("a widget's buffers: kernel to page", comm_ends),
+    "comm from page": Path("a widget's buffers: page to kernel", backwards(comm_ends)),
 }
