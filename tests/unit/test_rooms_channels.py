@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from forge_rtc_nb import protocol
-from forge_rtc_nb.protocol import Channel, Hello, Joined, Participant, Stream, Updated
 from forge_rtc_nb.errors import ChannelOptions
+from forge_rtc_nb.protocol import Channel, Hello, Joined, Participant, Stream, Updated
 from tests.unit.test_rooms import CAMERA, World
 
 LOG = Channel(name="log")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from forge_rtc_nb.actions import Close
-from forge_rtc_nb.errors import PeerNotFound, RoomFull, RoomNotFound, RTCError
+from forge_rtc_nb.errors import ChannelOptions, PeerNotFound, RoomFull, RoomNotFound, RTCError
 from forge_rtc_nb.protocol import Channel, Error, Joined, Left, Message, Negotiate, Participant, Updated
-from forge_rtc_nb.records import ChannelOptions, Entry
+from forge_rtc_nb.records import Entry
 from tests.unit.test_rooms import CAMERA, World
 
 FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
