@@ -1,0 +1,179 @@
+"""The way of a connection's datagrams around aiortc's queues: from the UDP socket to DTLS and back (engine process).
+
+aioice keeps the sockets, the candidate pairs and all of STUN. Once a pair is nominated its socket, if it is one of UDP, is read
+and written by us; what goes through TURN, or comes on a pair that is not nominated, takes aioice's way in and out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Protocol
+
+import aioice.ice as ice
+from aioice.turn import TurnTransport
+from aiortc import RTCIceTransport
+
+from ..datachannel.udp import Address, UdpSocket, duplicate
+from ..datachannel.udp_transport import UdpTransport
+
+logger = logging.getLogger(__name__)
+
+STUN, DTLS = range(4), range(20, 64)
+"""First bytes (RFC 7983 section 7)."""
+_DTLS = bytes(DTLS)
+_COMPONENT = 1
+
+
+class Owner(Protocol):
+    """What gets the records and sends them."""
+
+    def records_received(self, buffer: bytearray | bytes, spans: list[tuple[int, int]]) -> None:
+        """Datagrams begin and end there; valid during the call."""
+
+    def batch_ended(self) -> None:
+        """Nothing more is there at the moment."""
+
+    def writable(self) -> None:
+        """`IcePath.blocked` is False again."""
+
+
+class IcePath:
+    """From now on DTLS datagrams of the ICE transport go to ``owner`` as they come, all others where they went before."""
+
+    def __init__(self, transport: RTCIceTransport, owner: Owner) -> None:
+        privates: Any = transport
+        self._connection: Any = privates._connection
+        self._owner = owner
+        self._loop = asyncio.get_running_loop()
+        self._pair: ice.CandidatePair | None = None
+        self._direct: UdpTransport | None = None
+        self._address: Address = ()
+        self._ending: asyncio.Handle | None = None
+        self._others = self._connection.data_received
+        self._connection.data_received = self._data_received
+        pair = self._connection._nominated.get(_COMPONENT)
+        if pair is not None:
+            self._select(pair)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the socket has no room; what is sent all the same waits, up to a limit."""
+        return self._direct is not None and self._direct.blocked
+
+    @property
+    def socket(self) -> UdpSocket | None:
+        """The nominated pair's, where it is ours."""
+        return self._direct.socket if self._direct is not None else None
+
+    def send_run(self, data: memoryview, segment: int) -> None:
+        """Datagrams of ``segment`` bytes, the last may be smaller; `ConnectionError` without a nominated pair."""
+        pair = self._connection._nominated.get(_COMPONENT)
+        if pair is not self._pair:
+            self._select(pair)
+        if self._direct is not None:
+            self._direct.send_run(data, segment, self._address)
+        elif pair is not None:
+            for start in range(0, len(data), segment):
+                pair.protocol.transport.sendto(bytes(data[start : start + segment]), self._address)
+        else:
+            raise ConnectionError("Cannot send data, not connected")
+
+    def take_waiting(self) -> None:
+        """Records that came before, and wait in aioice's queue: they must not come after those that are yet to come."""
+        queue: asyncio.Queue[tuple[bytes, int] | None] = self._connection._queue
+        others = []
+        while not queue.empty():
+            item = queue.get_nowait()
+            if item is not None and item[0] and item[0][0] in DTLS:
+                self._data_received(*item)
+            else:
+                others.append(item)
+        for item in others:
+            queue.put_nowait(item)
+
+    def end(self) -> None:
+        """Tell who waits for datagrams that there will be none: what aioice does when it loses its socket."""
+        self._connection._queue.put_nowait(None)
+
+    def close(self) -> None:
+        """DTLS datagrams, too, go where they went before."""
+        if self._ending is not None:
+            self._ending.cancel()
+        self._connection.data_received = self._others
+
+    def _select(self, pair: ice.CandidatePair | None) -> None:
+        self._pair, self._direct = pair, None
+        if pair is not None:
+            self._address = pair.remote_addr
+            self._direct = self._take_over(pair.protocol)
+
+    def _take_over(self, protocol: ice.StunProtocol) -> UdpTransport | None:
+        """The socket's transport, ours from now on; None where it is to stay as it is."""
+        transport: Any = protocol.transport
+        if isinstance(transport, UdpTransport):
+            return transport
+        if isinstance(transport, TurnTransport) or transport.is_closing():
+            return None
+        try:
+            sock = UdpSocket(duplicate(transport.get_extra_info("socket")))
+        except OSError as error:
+            logger.warning("data goes the slow way: %s", error)
+            return None
+        try:
+            protocol.transport = UdpTransport(self._loop, sock, _Arrivals(self, protocol))
+        except NotImplementedError:  # an event loop without readers: Windows
+            sock.close()
+            return None
+        transport.set_protocol(asyncio.DatagramProtocol())  # the loop's own must not tell aioice that it is lost
+        transport.close()
+        return protocol.transport
+
+    def _data_received(self, data: bytes, component: int) -> None:
+        """`aioice.Connection.data_received`."""
+        if data and data[0] in DTLS:
+            self._owner.records_received(data, [(0, len(data))])
+            if self._ending is None:
+                self._ending = self._loop.call_soon(self._end_batch)
+        else:
+            self._others(data, component)
+
+    def _end_batch(self) -> None:
+        self._ending = None
+        self._owner.batch_ended()
+
+
+class _Arrivals:
+    """Tells apart what comes to one socket (RFC 7983): records, STUN for aioice, media for aiortc."""
+
+    def __init__(self, path: IcePath, protocol: ice.StunProtocol) -> None:
+        self._path = path
+        self._owner = path._owner
+        self._protocol = protocol
+
+    def datagrams_received(self, buffer: bytearray, size: int, segment: int, address: Address) -> None:
+        spans = [(start, min(start + segment, size)) for start in range(0, size, segment)]
+        if buffer[0:size:segment].translate(None, _DTLS):
+            spans = self._without_others(buffer, spans, address)
+        if spans:
+            self._owner.records_received(buffer, spans)
+
+    def _without_others(self, buffer: bytearray, spans: list[tuple[int, int]], address: Address) -> list[tuple[int, int]]:
+        records = []
+        for start, end in spans:
+            if buffer[start] in DTLS:
+                records.append((start, end))
+            elif buffer[start] in STUN:
+                self._protocol.datagram_received(bytes(buffer[start:end]), address)
+            else:
+                self._path._others(bytes(buffer[start:end]), _COMPONENT)
+        return records
+
+    def batch_ended(self) -> None:
+        self._owner.batch_ended()
+
+    def writable(self) -> None:
+        self._owner.writable()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._protocol.connection_lost(error)

@@ -1,0 +1,135 @@
+"""Stands in the place of the event loop's transport of a UDP socket: no call of a loop for each datagram (engine process)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any, Protocol
+
+from .udp import Address, UdpSocket
+
+logger = logging.getLogger(__name__)
+
+MOST_READS = 64
+"""System calls in a row; then others have their turn in the event loop."""
+MOST_QUEUED = 1 << 20
+"""Bytes that wait for the system to have room. More are lost; whoever looks at `blocked` never loses any."""
+RETRY = 0.002
+"""Seconds after which a full socket is tried again where the system does not tell: a network card's queue has no such call."""
+
+
+class Receiver(Protocol):
+    """What gets the datagrams."""
+
+    def datagrams_received(self, buffer: bytearray, size: int, segment: int, address: Address) -> None:
+        """The first ``size`` bytes hold datagrams of ``segment`` bytes, the last may be smaller; valid during the call."""
+
+    def batch_ended(self) -> None:
+        """Nothing more is there to be read at the moment."""
+
+    def writable(self) -> None:
+        """All that waited is sent: `UdpTransport.blocked` is False again."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The transport is closed."""
+
+
+class UdpTransport(asyncio.DatagramTransport):
+    """Reads until the socket is empty, writes at once; what the system has no room for waits in a queue, bounded, in order."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sock: UdpSocket, receiver: Receiver) -> None:
+        super().__init__({"socket": sock.sock, "sockname": sock.sock.getsockname()})
+        self._loop = loop
+        self._socket = sock
+        self._receiver = receiver
+        self._queue: deque[tuple[bytes, int, Address]] = deque()
+        self._queued = 0
+        self._retry: asyncio.TimerHandle | None = None
+        self._closing = False
+        loop.add_reader(sock.sock, self._read)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether something waits for the system to have room; `Receiver.writable` tells when nothing does any more."""
+        return bool(self._queue)
+
+    @property
+    def socket(self) -> UdpSocket:
+        return self._socket
+
+    def sendto(self, data: Any, addr: Any = None) -> None:
+        """One datagram, as `asyncio.DatagramTransport` has it."""
+        if len(data):
+            self.send_run(memoryview(data), len(data), addr)
+
+    def send_run(self, data: memoryview, segment: int, address: Address) -> None:
+        """Datagrams of ``segment`` bytes, the last may be smaller. ``data`` may change afterwards."""
+        if self._closing:
+            return
+        done = 0 if self._queue else self._socket.send_run(data, segment, address)
+        if done < len(data):
+            self._wait(bytes(data[done:]), segment, address)
+
+    def _wait(self, data: bytes, segment: int, address: Address) -> None:
+        if self._queued + len(data) > MOST_QUEUED:
+            logger.info("%d bytes are lost: the socket has no room", len(data))
+            return
+        if not self._queue:
+            self._loop.add_writer(self._socket.sock, self._write)
+        self._queue.append((data, segment, address))
+        self._queued += len(data)
+
+    def _write(self) -> None:
+        while self._queue:
+            data, segment, address = self._queue[0]
+            done = self._socket.send_run(memoryview(data), segment, address)
+            self._queued -= done
+            if done < len(data):
+                self._queue[0] = data[done:], segment, address
+                if not done:
+                    self._pause_writing()
+                return
+            self._queue.popleft()
+        self._loop.remove_writer(self._socket.sock)
+        self._receiver.writable()
+
+    def _pause_writing(self) -> None:
+        """The socket counts as writable and takes nothing: look again in a moment, not in each turn of the loop."""
+        self._loop.remove_writer(self._socket.sock)
+        self._retry = self._loop.call_later(RETRY, self._resume_writing)
+
+    def _resume_writing(self) -> None:
+        self._retry = None
+        self._loop.add_writer(self._socket.sock, self._write)
+
+    def _read(self) -> None:
+        received = self._receiver.datagrams_received
+        for _ in range(MOST_READS):
+            got = self._socket.receive()
+            if got is None:
+                break
+            if got[0]:
+                received(self._socket.buffer, *got)
+                if self._closing:
+                    return
+        self._receiver.batch_ended()
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def close(self) -> None:
+        """What waits is lost; `Receiver.connection_lost` follows."""
+        if self._closing:
+            return
+        self._closing = True
+        self._queue.clear()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._loop.remove_reader(self._socket.sock)
+        self._loop.remove_writer(self._socket.sock)
+        self._socket.close()
+        self._loop.call_soon(self._receiver.connection_lost, None)
+
+    def abort(self) -> None:
+        self.close()
