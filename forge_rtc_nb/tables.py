@@ -1,7 +1,7 @@
 """Arrow tables and pandas frames as a header and a body, and back. Runs in the kernel process; no I/O.
 
-The body is an Arrow IPC stream. pyarrow and pandas, and what is needed only with them (`tables_arrow`), are imported where one of
-their values is sent or has come: who sends arrays does not need them.
+The body is an Arrow IPC stream. pyarrow and pandas, and what is needed only with them (`tables_arrow`), are imported where one
+of their values is sent or has come: who sends arrays does not need them.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def from_pandas(pyarrow: Any, frame: Any) -> Any:
+    """The table of a ``DataFrame``. `TypeError` names the column that cannot be sent."""
     try:
         table = pyarrow.Table.from_pandas(frame)
     except Exception as error:  # it asks the values of object columns, which raise what they like
@@ -41,6 +42,7 @@ def _need_columns(table: Any, rows: int) -> None:
 
 
 def pack(pyarrow: Any, table: Any, header: TableHeader | FrameHeader) -> Packed:
+    """A table that is ready to be sent. `TypeError` where its receivers would refuse it."""
     _need_columns(table, table.num_rows)
     try:
         check_schema(memoryview(table.schema.serialize()))
