@@ -260,6 +260,7 @@ def test_a_closed_channel_raises_and_can_be_opened_again(room: rtc.Room, bob: Py
         with pytest.raises(rtc.ChannelClosed, match="open it again"):
             use()
     assert list(channel) == []
+    bob.run("wait_for(lambda: not ch.participants)")  # or he might send to the one that is closed
     again = open_everywhere(room, bob, name=channel.name)
     bob.run("ch.send('read')")
     assert again.recv() == "read"
@@ -294,6 +295,7 @@ def test_joining_again_ends_the_channels_and_others_see_nobody_come_or_go(
             with pytest.raises(rtc.NotInRoom, match="joined again"):
                 use()
         assert list(channel) == []
+        bob.run("wait_for(lambda: not ch.participants)")
         again = open_everywhere(second, bob, name=channel.name)
         bob.run("ch.send('after')")
         assert again.recv() == "after"

@@ -211,7 +211,7 @@ def test_large_values_arrive_whole_and_their_memory_is_given_back(room: rtc.Room
     assert bob.run("bool((room.shared['large'] == np.arange(1_500_000)).all())") is True
     assert bob.run("in_use()") >= 12_000_000
     bob.run("room.shared['large'] = 0")
-    wait_for(lambda: room.shared["large"] == 0, what="the new value")
+    wait_for(lambda: np.array_equal(room.shared["large"], 0), what="the new value")
     wait_for(lambda: names["in_use"]() < 100_000, what="our memory is given back")
     sees(bob, "in_use() < 100_000")
 
