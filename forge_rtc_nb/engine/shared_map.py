@@ -17,6 +17,7 @@ from .data.assembly import Memory
 from .data.inlet import Inlet
 from .data.outlet import Outlet, Parcel
 from .data.replica import Change, Replica
+from .data.violation import Violation
 from .datalink import DataLink, Port
 
 LABEL = "shared"
@@ -136,28 +137,31 @@ class SharedMap:
 
     # What the inlets of its data channels need.
 
-    def check(self, peer: str, header: bytes, size: int) -> None:
-        self._replica.check(peer, header, size)
+    def check(self, peer: str, header: bytes, size: int) -> bool:
+        """Whether the body of that message is needed. `ValueError` where it must not be."""
+        return self._replica.check(peer, header, size)
 
     def allocate(self, size: int) -> Extent | None:
         return self._bodies.allocate(size)
 
     def receive(self, peer: str, header: bytes, size: int, body: Extent | bytes) -> None:
-        self._replica.receive(peer, header, size, body)
+        try:
+            self._replica.receive(peer, header, size, body)
+        except ValueError as error:
+            raise Violation(str(error)) from None
         self._pump_soon()
 
 
 @dataclass(frozen=True, slots=True)
 class SharedStore:
-    """The mapping as the inlet of one peer sees it (`receiving.Store`): each message has its room, for the replica asks for
+    """The mapping as the inlet of one peer sees it (`receiving.Store`): what is needed has its room, for the replica asks for
     no more than there is."""
 
     shared: SharedMap
     peer: str
 
-    def check(self, header: bytes, size: int) -> str:
-        self.shared.check(self.peer, header, size)
-        return ""
+    def check(self, header: bytes, size: int) -> str | None:
+        return "" if self.shared.check(self.peer, header, size) else None
 
     def admit(self, size: int) -> bool:
         return True

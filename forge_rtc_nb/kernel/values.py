@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import arrays
 from ..arrays import Packed
-from ..tables import pack_table, unpack_table
+from .tables import pack_table, unpack_table
 
 
 def pack(value: object) -> Packed:

@@ -40,7 +40,7 @@ class Queue:
     """Header and body of what was delivered."""
     named: bool = True
 
-    def check(self, header: bytes, size: int) -> str:
+    def check(self, header: bytes, size: int) -> str | None:
         if header == b"bad":
             raise ValueError("it is bad")
         return header.decode() if self.named else ""

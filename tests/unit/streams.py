@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from forge_rtc_nb.arrays import FrameHeader, InvalidValue, TableHeader
-from forge_rtc_nb.tables import unpack_table
+from forge_rtc_nb.kernel.tables import unpack_table
 
 TABLE = TableHeader(time=1.0)
 FRAME = FrameHeader(time=1.0)

@@ -1,7 +1,8 @@
-"""Messages that are taken back at a bad moment: overtaken by their own abort, or on the data channel after theirs (test process)."""
+"""Messages that are taken back at a bad moment, or that nobody needs (test process)."""
 
 from __future__ import annotations
 
+from forge_rtc_nb.engine.data.assembly import Memory
 from forge_rtc_nb.engine.data.inlet import Inlet
 from forge_rtc_nb.engine.data.outlet import Outlet
 from tests.unit.data_channels import Line, Queue, body_of, parcel
@@ -41,3 +42,21 @@ def test_withdrawing_what_was_taken_spares_the_message_that_has_its_number_now()
     assert line.outlet.waiting == 1
     line.flow()
     assert second_ends == ["done"]
+
+
+def test_a_body_that_nobody_needs_takes_no_memory_and_is_delivered_as_an_empty_one() -> None:
+    class Picky(Queue):
+        def check(self, header: bytes, size: int) -> str | None:
+            return None if header == b'"a"' else ""
+
+        def deliver(self, header: bytes, size: int, body: Memory | bytes) -> None:
+            self.messages.append((header.strip(b'"'), body if isinstance(body, bytes) else bytes(body.memory)))
+
+    queue = Picky()
+    line = Line(Outlet(), Inlet(queue))
+    for name in "ab":
+        line.outlet.put(parcel(name, BIG)[0])
+    line.flow()
+    assert queue.messages == [(b"a", b""), (b"b", body_of("b", BIG))]
+    assert (queue.count, queue.size) == (1, BIG)
+    assert line.outlet.waiting == 0

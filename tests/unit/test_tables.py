@@ -16,7 +16,7 @@ import pytest
 
 from forge_rtc_nb import arrays
 from forge_rtc_nb.arrays import FrameHeader, InvalidValue, TableHeader
-from forge_rtc_nb.tables import pack_table, unpack_table
+from forge_rtc_nb.kernel.tables import pack_table, unpack_table
 
 MAJOR = int(pa.__version__.split(".")[0])
 ROOT = Path(__file__).parents[2]
@@ -243,9 +243,9 @@ def run(code: str) -> str:
 
 def test_neither_library_is_loaded_for_other_values() -> None:
     code = (
-        "import sys; from forge_rtc_nb.tables import pack_table; import numpy\n"
+        "import sys; from forge_rtc_nb.kernel.tables import pack_table; import numpy\n"
         "assert pack_table(numpy.zeros(3), 1.0) is None\n"
-        "unwanted = ('pyarrow', 'pandas', 'forge_rtc_nb.tables_arrow')\n"
+        "unwanted = ('pyarrow', 'pandas', 'forge_rtc_nb.kernel.tables_arrow')\n"
         "print([name for name in unwanted if name in sys.modules])"
     )
     assert run(code) == "[]"
@@ -256,7 +256,7 @@ def without(module: str, what: str) -> str:
     return run(
         f"import sys; sys.modules[{module!r}] = None\n"
         "from forge_rtc_nb.arrays import FrameHeader, TableHeader\n"
-        "from forge_rtc_nb.tables import pack_table, unpack_table\n"
+        "from forge_rtc_nb.kernel.tables import pack_table, unpack_table\n"
         f"try:\n    {what}\nexcept ImportError as error:\n    print(error)"
     )
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_rtc_nb.arrays import FrameHeader, InvalidValue, TableHeader
-from forge_rtc_nb.tables import pack_table, unpack_table
+from forge_rtc_nb.kernel.tables import pack_table, unpack_table
 from tests.unit.streams import FRAME, TABLE, refused, stream
 
 MAJOR = int(pa.__version__.split(".")[0])

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from forge_rtc_nb.arrays import FrameHeader, TableHeader
-from forge_rtc_nb.tables import unpack_table
+from forge_rtc_nb.kernel.tables import unpack_table
 from tests.unit.streams import FRAME, TABLE, refused, stream
 
 

@@ -22,12 +22,14 @@ class Memory(Protocol):
 class Assembly:
     """Parts may come in any order, each byte once. Until there is a place for them they are kept: credit bounds them."""
 
-    def __init__(self, begin: Begin, identity: str) -> None:
+    def __init__(self, begin: Begin, identity: str | None) -> None:
         self.number = begin.number
         self.header = begin.header
         self.size = begin.size
         self.identity = identity
-        """The sender's name of this message, the same when it is sent again on another data channel; "" for none."""
+        """The sender's name of this message, the same when it is sent again on another data channel; "" for none.
+
+        None: nobody needs the body."""
         self.admitted = self.ignored = False
         self.place: Memory | None = None
         self._target: memoryview | None = None

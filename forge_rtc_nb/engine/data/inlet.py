@@ -67,7 +67,7 @@ class Inlet(Receiving):
         assembly = self._assemblies[number] = Assembly(frame, identity)
         for part in self._orphans.pop(number, []):
             assembly.add(part.offset, part.body)
-        if identity in self._seen:
+        if identity is None or identity in self._seen:
             assembly.ignore()
             self._account.grant(assembly.size, at_once=True)
             self._finish(assembly)
@@ -149,6 +149,8 @@ class Inlet(Receiving):
         self._numbers.end(assembly.number)
         self.replies.append(Taken(assembly.number))
         if assembly.ignored:
+            if assembly.identity is None:
+                self._store.deliver(assembly.header, assembly.size, b"")
             return
         if assembly.identity:
             self._seen.append(assembly.identity)

@@ -14,8 +14,11 @@ from .violation import Violation
 class Store(Protocol):
     """Where messages go: the queue of a channel, or the shared mapping."""
 
-    def check(self, header: bytes, size: int) -> str:
-        """Look at what comes before any memory is taken for it, and return its name. `ValueError` says why not."""
+    def check(self, header: bytes, size: int) -> str | None:
+        """Look at what comes before any memory is taken for it, and return its name. `ValueError` says why not.
+
+        None: nobody needs its body; it is dropped as it comes, and in the end delivered as an empty one.
+        """
 
     def admit(self, size: int) -> bool:
         """Reserve room for a message, where there is any."""
@@ -63,8 +66,8 @@ class Receiving(ABC):
     @abstractmethod
     def _abort(self, number: int) -> None: ...
 
-    def _checked(self, frame: Begin) -> str:
-        """The name of a message that may come."""
+    def _checked(self, frame: Begin) -> str | None:
+        """The name of a message that may come, None where its body is not needed."""
         try:
             return self._store.check(frame.header, frame.size)
         except ValueError as error:

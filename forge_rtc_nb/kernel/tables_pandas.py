@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from .arrays import InvalidValue
+from ..arrays import InvalidValue
 
 KEY = b"pandas"
 

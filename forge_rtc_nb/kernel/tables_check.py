@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from .arrays import InvalidValue
+from ..arrays import InvalidValue
 
 EXTENSION = b"ARROW:extension:"
 """What the keys of an extension type's metadata begin with."""

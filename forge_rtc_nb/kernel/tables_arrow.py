@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from .arrays import Body, FrameHeader, InvalidValue, Packed, TableHeader
+from ..arrays import Body, FrameHeader, InvalidValue, Packed, TableHeader
 from .tables_check import check_count, check_frame, check_messages, check_schema
 from .tables_pandas import checked_metadata
 

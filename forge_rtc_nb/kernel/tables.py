@@ -10,7 +10,7 @@ import re
 import sys
 from typing import Any
 
-from .arrays import Body, FrameHeader, Packed, TableHeader
+from ..arrays import Body, FrameHeader, Packed, TableHeader
 
 OLDEST_PYARROW = (14, 0, 1)
 """Older ones run what a stream tells them to (CVE-2023-47248)."""
