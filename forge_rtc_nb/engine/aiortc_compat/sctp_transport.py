@@ -1,0 +1,243 @@
+"""In the place of aiortc's `RTCSctpTransport`: drives an association of ours over the fast way of DTLS (engine process)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from typing import Any
+
+from aiortc import InvalidStateError, RTCDataChannel
+from aiortc.rtcsctptransport import LOCAL_MAX_MESSAGE_SIZE, REMOTE_DEFAULT_MAX_MESSAGE_SIZE, RTCSctpCapabilities
+from pyee.asyncio import AsyncIOEventEmitter
+
+from ..datachannel.association import Association
+from ..datachannel.events import Closed, Established, Event, Message, PeerReset, ResetDone, Restarted
+from .dtls_transport import FastDtlsTransport
+from .sctp_channels import Channels
+
+logger = logging.getLogger(__name__)
+
+BURST = 64
+"""Packets that are taken from the association at once: what one system call sends."""
+ACKNOWLEDGE_EVERY = 32
+"""Packets after which they are acknowledged although more are there."""
+MAX_STREAMS = 65535
+
+
+class FastSctpTransport(AsyncIOEventEmitter):
+    """What `RTCPeerConnection` and `RTCDataChannel` use of aiortc's, and nothing more."""
+
+    def __init__(self, transport: FastDtlsTransport, port: int = 5000) -> None:
+        if transport.state == "closed":
+            raise InvalidStateError
+        super().__init__()
+        self.mid: str | None = None
+        self._bundled = False
+        self._outbound_streams_count = MAX_STREAMS
+        self._transport = transport
+        self._port = port
+        self._state = "new"
+        self._most = REMOTE_DEFAULT_MAX_MESSAGE_SIZE
+        self._association: Association | None = None
+        self._channels = Channels(self, self._offered, self._wake)
+        self._event_loop = asyncio.get_event_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._pumping: asyncio.Handle | None = None
+        self._busy = False
+        """Whether what is going on ends with a pump anyway."""
+        self._unanswered = 0
+
+    @property
+    def is_server(self) -> bool:
+        """RFC 8832 has the DTLS role decide over streams, not that of ICE."""
+        return self._transport._role == "server"
+
+    @property
+    def maxChannels(self) -> int | None:  # noqa: N802 - W3C's name
+        return MAX_STREAMS if self._state == "connected" else None
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def state(self) -> str:
+        return self._state
+
+    @property
+    def transport(self) -> FastDtlsTransport:
+        return self._transport
+
+    @classmethod
+    def getCapabilities(cls) -> RTCSctpCapabilities:  # noqa: N802 - W3C's name
+        return RTCSctpCapabilities(maxMessageSize=LOCAL_MAX_MESSAGE_SIZE)
+
+    def setTransport(self, transport: FastDtlsTransport) -> None:  # noqa: N802 - aiortc's name
+        self._transport = transport
+
+    async def start(self, remoteCaps: RTCSctpCapabilities | None, remotePort: int) -> None:  # noqa: N803 - aiortc's names
+        """Both sides begin (RFC 8841 section 9.3)."""
+        if self._state != "new":
+            return
+        self._state = "connecting"
+        if remoteCaps is not None:
+            self._most = remoteCaps.maxMessageSize
+        self._association = Association(local_port=self._port, remote_port=remotePort, max_message=LOCAL_MAX_MESSAGE_SIZE)
+        self._association.connect(time.monotonic())
+        self._transport._register_data_receiver(self)
+        self._pump()
+
+    async def stop(self) -> None:
+        """Abort; the channels are closed."""
+        if self._association is not None and self._state != "closed":
+            self._association.abort()
+            self._send_rest()
+        self._transport._unregister_data_receiver(self)  # type: ignore[arg-type]
+        self._close()
+
+    # What `FastDtlsTransport` tells
+
+    def packets_received(self, packets: list[bytes]) -> None:
+        association, now = self._association, time.monotonic()
+        if association is None:
+            return
+        for packet in packets:
+            association.receive(packet, now)
+        self._tell()
+        self._unanswered += len(packets)
+        if self._unanswered >= ACKNOWLEDGE_EVERY:
+            self.batch_ended()
+
+    def batch_ended(self) -> None:
+        if self._association is not None and self._unanswered:
+            self._unanswered = 0
+            self._association.end_batch(time.monotonic())
+            self._pump()
+
+    def writable(self) -> None:
+        self._pump()
+
+    # What `RTCDataChannel` wants
+
+    def _data_channel_add_negotiated(self, channel: RTCDataChannel) -> None:
+        self._channels.add_negotiated(channel)
+
+    def _data_channel_open(self, channel: RTCDataChannel) -> None:
+        self._channels.open(channel)
+
+    def _data_channel_close(self, channel: RTCDataChannel) -> None:
+        self._channels.close(channel)
+
+    def _data_channel_send(self, channel: RTCDataChannel, data: str | bytes) -> None:
+        self._channels.send(channel, data, self._most)
+
+    # Between both
+
+    def _offered(self, channel: RTCDataChannel) -> None:
+        self.emit("datachannel", channel)
+
+    def _wake(self) -> None:
+        """Send soon: what is yet to be said in this turn of the loop goes with it."""
+        if self._pumping is None and not self._busy:
+            self._pumping = self._event_loop.call_soon(self._pump_now)
+
+    def _pump_now(self) -> None:
+        self._pumping = None
+        self._pump()
+
+    def _pump(self) -> None:
+        """Send what may be sent, and tell what became of it."""
+        association = self._association
+        if association is None or self._busy:
+            return
+        self._busy = True
+        try:
+            while not self._transport.blocked and (packets := association.take_packets(time.monotonic(), BURST)):
+                self._transport.send_packets(packets)
+                self._channels.tell_buffered()
+        except ConnectionError as error:  # what was lost is sent again, should there ever be a connection
+            logger.debug("packets are not sent: %s", error)
+        finally:
+            self._busy = False
+        self._tell()
+        self._set_timer()
+
+    def _tell(self) -> None:
+        """All that the association has to say."""
+        association = self._association
+        while association is not None and association.events:
+            self._tell_one(association.events.popleft())
+
+    def _tell_one(self, event: Event) -> None:
+        if isinstance(event, Message):
+            self._channels.message(event.stream, event.ppid, event.data)
+        elif isinstance(event, PeerReset):
+            self._channels.peer_reset(event.streams)
+        elif isinstance(event, ResetDone):
+            self._channels.reset_done(event.streams, event.performed)
+        elif isinstance(event, Established):
+            self._established()
+        elif isinstance(event, Restarted):
+            self._channels.close_all()
+            self._established()
+        elif isinstance(event, Closed):
+            logger.info("the association is over: %s", event.reason or "both sides agreed")
+            self._send_rest()
+            self._close()
+
+    def _send_rest(self) -> None:
+        """That it is over, to the peer."""
+        if self._association is not None:
+            with suppress(ConnectionError):
+                self._transport.send_packets(self._association.take_packets(time.monotonic(), BURST))
+
+    def _established(self) -> None:
+        assert self._association is not None
+        self._state = "connected"
+        self._channels.established(self._association, even=not self.is_server)
+
+    def _close(self) -> None:
+        self._state, self._association = "closed", None
+        for handle in (self._timer, self._pumping):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._pumping = None
+        self._channels.close_all()
+        self.remove_all_listeners()
+
+    # Timers
+
+    def _set_timer(self) -> None:
+        """Deadlines move with each packet, mostly away: a timer that comes too early looks again."""
+        deadline = self._association.deadline if self._association is not None else None
+        if deadline is None:
+            return
+        wait = max(0.0, deadline - time.monotonic())
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        self._timer, self._timer_at = self._event_loop.call_later(wait, self._time_out), deadline
+
+    def _time_out(self) -> None:
+        self._timer = None
+        association, now = self._association, time.monotonic()
+        if association is None:
+            return
+        if association.deadline is not None and association.deadline <= now:
+            association.on_timer(now)
+            self._pump()
+        else:
+            self._set_timer()
+
+
+def install_fast_channels() -> None:
+    """Both parts belong together: aiortc's SCTP cannot take what our DTLS transport hands over."""
+    import aiortc.rtcpeerconnection as used
+
+    privates: Any = used
+    privates.RTCDtlsTransport = FastDtlsTransport
+    privates.RTCSctpTransport = FastSctpTransport
