@@ -1,0 +1,211 @@
+"""SCTP packets, chunks and parameters as bytes: RFC 9260 section 3, RFC 3758, RFC 4820, RFC 6525; pure (engine process)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final
+
+from google_crc32c import extend
+
+DATA: Final = 0
+INIT: Final = 1
+INIT_ACK: Final = 2
+SACK: Final = 3
+HEARTBEAT: Final = 4
+HEARTBEAT_ACK: Final = 5
+ABORT: Final = 6
+SHUTDOWN: Final = 7
+SHUTDOWN_ACK: Final = 8
+ERROR: Final = 9
+COOKIE_ECHO: Final = 10
+COOKIE_ACK: Final = 11
+SHUTDOWN_COMPLETE: Final = 14
+RE_CONFIG: Final = 130
+PAD: Final = 132
+FORWARD_TSN: Final = 192
+
+LAST: Final = 1
+FIRST: Final = 2
+UNORDERED: Final = 4
+AT_ONCE: Final = 8
+"""The flags of a DATA chunk: E, B, U, and I of RFC 7053."""
+
+REFLECTED: Final = 1
+"""The T flag of ABORT and SHUTDOWN COMPLETE: the packet has the tag of who receives it from us."""
+
+HEARTBEAT_INFO: Final = 1
+STATE_COOKIE: Final = 7
+UNRECOGNIZED_PARAMETER: Final = 8
+SUPPORTED_EXTENSIONS: Final = 0x8008
+FORWARD_TSN_SUPPORTED: Final = 0xC000
+
+STALE_COOKIE: Final = 3
+UNRECOGNIZED_CHUNK: Final = 6
+USER_ABORT: Final = 12
+PROTOCOL_VIOLATION: Final = 13
+
+COMMON_HEADER: Final = 12
+CHUNK_HEADER: Final = 4
+DATA_HEADER: Final = 16
+
+MASK: Final = 0xFFFFFFFF
+
+_HEADER = Struct("!HHL")
+_CHUNK = Struct("!BBH")
+_INIT = Struct("!LLHHL")
+_SACK = Struct("!LLHH")
+_PAIR = Struct("!HH")
+_WORD = Struct("!L")
+CHECKSUM = Struct("<L")
+DATA_CHUNK = Struct("!BBHLHHL")
+"""Type, flags, length, TSN, stream, stream sequence number, PPID."""
+LEADING_DATA = Struct("!8s4sBBHLHHL")
+"""The common header, its checksum, and the header of a DATA chunk that comes first."""
+
+
+class Malformed(ValueError):
+    """The bytes are no such thing."""
+
+
+def unwrap(raw: int, near: int) -> int:
+    """The number whose low 32 bits are ``raw`` that is next to ``near``: serial number arithmetic, RFC 1982."""
+    return near + ((raw - near + 0x80000000) & MASK) - 0x80000000
+
+
+def packet_header(source: int, destination: int, tag: int) -> bytes:
+    """The common header without its checksum."""
+    return _HEADER.pack(source, destination, tag)
+
+
+def header_seed(header: bytes) -> int:
+    """The checksum of a common header, to be extended by what follows it."""
+    return int(extend(0, header + b"\x00\x00\x00\x00"))
+
+
+def packet(header: bytes, chunks: Iterable[bytes]) -> bytes:
+    """A packet with its checksum."""
+    body = b"".join(chunks)
+    return b"".join((header, CHECKSUM.pack(extend(header_seed(header), body)), body))
+
+
+def checksum_is_right(data: bytes) -> bool:
+    """A checksum of 0 is as good as any other: only RFC 9653, which nobody negotiates here, gives it a meaning."""
+    header, body = data[:8], data[COMMON_HEADER:]
+    return len(data) >= COMMON_HEADER and CHECKSUM.unpack_from(data, 8)[0] == extend(header_seed(header), body)
+
+
+def chunk(kind: int, flags: int = 0, value: bytes = b"") -> bytes:
+    """A chunk with its padding."""
+    return _CHUNK.pack(kind, flags, len(value) + CHUNK_HEADER) + value + bytes(-len(value) % 4)
+
+
+def chunks_of(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """(type, flags, value) of each chunk; `Malformed` where one does not fit, after those in front of it."""
+    at, end = COMMON_HEADER, len(data)
+    while at < end:
+        if end - at < CHUNK_HEADER:
+            raise Malformed("bytes that are no chunk at the end of a packet")
+        kind, flags, length = _CHUNK.unpack_from(data, at)
+        if length < CHUNK_HEADER or at + length > end:
+            raise Malformed(f"a chunk of {length} bytes in {end - at}")
+        yield kind, flags, data[at + CHUNK_HEADER : at + length]
+        at += length + (-length % 4)
+
+
+def parameter(kind: int, value: bytes = b"") -> bytes:
+    """A parameter of a chunk, or the cause of an error, with its padding."""
+    return _PAIR.pack(kind, len(value) + 4) + value + bytes(-len(value) % 4)
+
+
+def parameters_of(value: bytes) -> list[tuple[int, bytes]]:
+    """(type, value) of each parameter."""
+    found = []
+    at, end = 0, len(value)
+    while at < end:
+        if end - at < 4:
+            raise Malformed("bytes that are no parameter at the end of a chunk")
+        kind, length = _PAIR.unpack_from(value, at)
+        if length < 4 or at + length > end:
+            raise Malformed(f"a parameter of {length} bytes in {end - at}")
+        found.append((kind, value[at + 4 : at + length]))
+        at += length + (-length % 4)
+    return found
+
+
+def error_chunk(kind: int, cause: int, text: bytes) -> bytes:
+    """An ABORT or ERROR chunk with one cause."""
+    return chunk(kind, 0, parameter(cause, text))
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """What INIT and INIT ACK say."""
+
+    tag: int
+    window: int
+    outgoing: int
+    incoming: int
+    tsn: int
+    parameters: tuple[tuple[int, bytes], ...] = ()
+
+    def chunk(self, kind: int) -> bytes:
+        fixed = _INIT.pack(self.tag, self.window, self.outgoing, self.incoming, self.tsn)
+        return chunk(kind, 0, fixed + b"".join(parameter(*each) for each in self.parameters))
+
+    @classmethod
+    def parse(cls, value: bytes) -> Init:
+        """`Malformed` also for what RFC 9260 section 3.3.2 forbids: a tag of 0, no streams."""
+        if len(value) < _INIT.size:
+            raise Malformed(f"an INIT of {len(value)} bytes")
+        tag, window, outgoing, incoming, tsn = _INIT.unpack_from(value)
+        if not (tag and outgoing and incoming):
+            raise Malformed("an INIT without a tag or streams")
+        return cls(tag, window, outgoing, incoming, tsn, tuple(parameters_of(value[_INIT.size :])))
+
+    def get(self, kind: int) -> bytes | None:
+        """The value of a parameter, None where it is not there."""
+        return next((value for each, value in self.parameters if each == kind), None)
+
+
+def sack_chunk(tsn: int, window: int, gaps: list[tuple[int, int]], duplicates: list[int]) -> bytes:
+    """``gaps`` are (start, end) relative to ``tsn``."""
+    parts = [_SACK.pack(tsn & MASK, window, len(gaps), len(duplicates))]
+    parts += [_PAIR.pack(*gap) for gap in gaps]
+    parts += [_WORD.pack(each & MASK) for each in duplicates]
+    return chunk(SACK, 0, b"".join(parts))
+
+
+def parse_sack(value: bytes) -> tuple[int, int, list[tuple[int, int]]]:
+    """The cumulative TSN, the window, and the gap blocks, relative to the TSN."""
+    if len(value) < _SACK.size:
+        raise Malformed(f"a SACK of {len(value)} bytes")
+    tsn, window, gaps, _ = _SACK.unpack_from(value)
+    if not gaps:
+        return tsn, window, []
+    if len(value) < _SACK.size + 4 * gaps:
+        raise Malformed(f"a SACK of {len(value)} bytes with {gaps} gaps")
+    return tsn, window, list(_PAIR.iter_unpack(value[_SACK.size : _SACK.size + 4 * gaps]))
+
+
+def forward_tsn_chunk(tsn: int, skipped: Iterable[tuple[int, int]]) -> bytes:
+    """``skipped`` are streams and the last sequence number in each that will not come."""
+    return chunk(FORWARD_TSN, 0, _WORD.pack(tsn & MASK) + b"".join(_PAIR.pack(*each) for each in skipped))
+
+
+def parse_forward_tsn(value: bytes) -> tuple[int, list[tuple[int, int]]]:
+    if len(value) < 4 or len(value) % 4:
+        raise Malformed(f"a FORWARD TSN of {len(value)} bytes")
+    return _WORD.unpack_from(value)[0], list(_PAIR.iter_unpack(value[4:]))
+
+
+def word(value: bytes) -> int:
+    """The 32-bit number that a chunk starts with."""
+    if len(value) < 4:
+        raise Malformed(f"a number of {len(value)} bytes")
+    return int(_WORD.unpack_from(value)[0])
+
+
+def words(*numbers: int) -> bytes:
+    return b"".join(_WORD.pack(number & MASK) for number in numbers)

@@ -1,0 +1,252 @@
+"""The sending half of an association: messages become DATA chunks, kept until a SACK takes them; pure (engine process)."""
+
+from __future__ import annotations
+
+from google_crc32c import extend
+
+from .chunks import CHECKSUM, COMMON_HEADER, DATA, DATA_CHUNK, DATA_HEADER, FIRST, LAST, MASK, forward_tsn_chunk
+from .congestion import Congestion
+from .flight import LOST, Flight, Fragment
+from .outgoing import Outgoing, Schedule
+from .packer import Packer
+
+OVERHEAD = COMMON_HEADER + DATA_HEADER
+
+
+class Outbound:
+    """Sends as far as the congestion window, the peer's window and the pace let it."""
+
+    def __init__(self, first_tsn: int, schedule: Schedule, packet_size: int, queue_limit: int) -> None:
+        self.schedule = schedule
+        self.flight = Flight(first_tsn)
+        self.congestion = Congestion(packet_size, queue_limit)
+        self.peer_window = 0
+        self.forwards = False
+        """Whether the peer knows FORWARD TSN; without it every message is reliable."""
+        self.failures = 0
+        """Expiries of T3 in a row."""
+        self.t3: float | None = None
+        self.resume_at: float | None = None
+        """When the pace lets the next packet go, None where it is not that what holds it up."""
+        self._current: Outgoing | None = None
+        self._limited = False
+        self._free = False
+        """Whether one packet may ignore the window: the first of a fast retransmission (section 7.2.4)."""
+        self._forwarded = first_tsn - 1
+        self._forward_due = False
+        self._forwarded_at = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was ever sent is acknowledged."""
+        return not (self.flight or self.schedule or self._current)
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._forward_due or self.flight.lost or self._current or self.schedule)
+
+    def streams_under_way(self) -> set[int]:
+        """Those of which a message is half sent."""
+        return {self._current.queue.stream} if self._current is not None else set()
+
+    def set_packet_size(self, size: int) -> None:
+        self.congestion.packet_size = size
+        self.congestion.window = max(self.congestion.window, size)
+
+    # What comes from the peer
+
+    def acknowledge(self, raw: int, window: int, gaps: list[tuple[int, int]], now: float) -> None:
+        """A SACK."""
+        report = self.flight.acknowledge(raw, gaps, self.congestion.packet_size)
+        if report is None:
+            return
+        self.peer_window = window
+        if report.newest is not None and report.newest.sends == 1:
+            self.congestion.round_trip.measure(now - report.newest.sent_at, now)
+        if report.size:
+            self.congestion.acknowledged(
+                report.size, self.flight.acknowledged, advanced=report.advanced, was_limited=self._limited
+            )
+        if report.lost:
+            self.congestion.lost(max(each.sent_at for each in report.lost), self.flight.last_tsn, now)
+            self._free = True
+        if report.advanced or not window:
+            self.failures = 0  # a peer whose window is shut answers, so it lives (section 6.1 A)
+        if report.advanced:
+            self.t3 = now + self.congestion.round_trip.timeout if self.flight else None
+        self._look_forward(now)
+
+    def time_out(self, now: float) -> None:
+        """T3 has expired (section 6.3.3)."""
+        self.failures += 1
+        self.congestion.timed_out()
+        self.congestion.round_trip.back_off()
+        self.flight.lose_all()
+        self.t3 = now + self.congestion.round_trip.timeout
+        self._forward_due = self._forwarded > self.flight.acknowledged
+
+    def _look_forward(self, now: float) -> None:
+        """Whether FORWARD TSN is due: for the first time, or because the peer does not know after a round trip."""
+        point, _ = self.flight.forward_point(self._most_skipped)
+        if point > self._forwarded:
+            self._forward_due = True
+        elif point > self.flight.acknowledged:
+            smoothed = self.congestion.round_trip.smoothed
+            self._forward_due |= smoothed is not None and now - self._forwarded_at > smoothed
+
+    @property
+    def _most_skipped(self) -> int:
+        return (self.congestion.packet_size - COMMON_HEADER - 8) // 4
+
+    # What goes to the peer
+
+    def fill(self, packer: Packer, most: int, now: float) -> None:
+        """Adds packets until there are ``most``, or nothing more may be sent now."""
+        self.resume_at = None
+        self._limited = False
+        if self._current is not None and self._has_expired(self._current, now):
+            self._abandon(self._current, now)
+        if self._retransmit(packer, most, now):
+            self._send_new(packer, most, now)
+        if self._forward_due:
+            self._forward(packer, now)
+        if self.flight and self.t3 is None:
+            self.t3 = now + self.congestion.round_trip.timeout
+
+    def _has_expired(self, message: Outgoing, now: float) -> bool:
+        return self.forwards and message.expires is not None and message.expires < now
+
+    def _is_given_up(self, fragment: Fragment, now: float) -> bool:
+        limit = fragment.message.limit
+        return self._has_expired(fragment.message, now) or (self.forwards and limit is not None and fragment.sends > limit)
+
+    def _abandon(self, message: Outgoing, now: float) -> None:
+        rest = message.size - message.sent
+        self.flight.abandon(message, now)
+        if message is self._current:
+            self._current = None
+        if rest:
+            self.schedule.sent(message.queue, rest)
+        self._look_forward(now)
+
+    def _forward(self, packer: Packer, now: float) -> None:
+        point, skipped = self.flight.forward_point(self._most_skipped)
+        self._forward_due = False
+        if point > self.flight.acknowledged:
+            packer.add(forward_tsn_chunk(point, skipped.items()))
+            self._forwarded, self._forwarded_at = point, now
+
+    def _allowance(self, packer: Packer, now: float) -> int:
+        """Bytes that may be sent now, the last packet may exceed it (section 6.1 B)."""
+        room = self.congestion.limit - self.flight.size
+        if room <= 0:
+            self._limited = True
+            return room
+        paced = self.congestion.allowance(now)
+        if paced <= 0:
+            self.resume_at = self.congestion.allowed_at(now)
+        return min(room, paced)
+
+    def _retransmit(self, packer: Packer, most: int, now: float) -> bool:
+        """What is lost goes first; returns whether all of it went."""
+        lost = self.flight.lost
+        while lost:
+            fragment = lost[0]
+            if fragment.state != LOST:
+                lost.popleft()
+            elif self._is_given_up(fragment, now):
+                self._abandon(fragment.message, now)
+            elif packer.count >= most and not packer.room_for(fragment.size + DATA_HEADER + 3):
+                return False
+            elif self._free or self._allowance(packer, now) > 0:
+                self._free = False
+                lost.popleft()
+                self._resend(fragment, packer, now)
+            else:
+                return False
+        return True
+
+    def _resend(self, fragment: Fragment, packer: Packer, now: float) -> None:
+        self.flight.resend(fragment, now)
+        self.congestion.spend(fragment.size)
+        if self.flight.is_first(fragment):
+            self.t3 = now + self.congestion.round_trip.timeout  # section 7.2.4, step 4
+        packer.add(self._chunk(fragment.message, fragment.tsn, fragment.start, fragment.size))
+
+    @staticmethod
+    def _chunk(message: Outgoing, tsn: int, start: int, size: int) -> bytes:
+        """A DATA chunk with its padding."""
+        flags = message.flags | (0 if start else FIRST) | (LAST if start + size == message.size else 0)
+        header = DATA_CHUNK.pack(
+            DATA, flags, size + DATA_HEADER, tsn & MASK, message.queue.stream, message.sequence, message.ppid
+        )
+        return b"".join((header, message.data[start : start + size], bytes(-size % 4)))
+
+    def _send_new(self, packer: Packer, most: int, now: float) -> None:
+        while (message := self._current or self.schedule.next(now)) is not None:
+            self._current = message
+            allowance = self._allowance(packer, now)
+            if allowance <= 0:
+                return
+            step = self._step(message)
+            rest = message.size - message.sent
+            peer = self.peer_window - self.flight.size
+            if min(step, rest) > peer and self.flight.size:
+                return  # one chunk may always be under way: it asks a shut window (section 6.1 A)
+            if rest <= step:
+                if packer.count >= most and not packer.room_for(rest + DATA_HEADER + 3):
+                    return
+                self._send_last(message, packer, now)
+                continue
+            packer.flush()
+            count = min((rest - 1) // step, -(-allowance // step), max(1, peer // step), most - packer.count)
+            if count <= 0:
+                return
+            self._send_run(message, step, count, packer, now)
+        self.congestion.settle()
+
+    def _step(self, message: Outgoing) -> int:
+        """Bytes of a fragment: a message is cut into equal ones, as packets of equal size go out together."""
+        most = (self.congestion.packet_size - OVERHEAD) & ~3
+        if not 0 < message.step <= most:
+            rest = message.size - message.sent
+            count = -(-rest // most)
+            message.step = (-(-rest // count) + 3) & ~3
+        return message.step
+
+    def _send_last(self, message: Outgoing, packer: Packer, now: float) -> None:
+        """The last fragment, or the only one, in a packet with others."""
+        start, size = message.sent, message.size - message.sent
+        tsn = self.flight.add(message, start, size, now)
+        packer.add(self._chunk(message, tsn, start, size))
+        message.sent = message.size
+        self._current = None
+        self.congestion.spend(size)
+        self.schedule.sent(message.queue, size)
+
+    def _send_run(self, message: Outgoing, step: int, count: int, packer: Packer, now: float) -> None:
+        """Fragments that are not the last, each in a packet of its own. This is where the time goes."""
+        data = (
+            message.data
+            if isinstance(message.data, bytes)
+            else message.data[message.sent : message.sent + count * step].tobytes()
+        )
+        start = at = message.sent
+        shift = 0 if isinstance(message.data, bytes) else start
+        tsn = self.flight.next_tsn
+        flags = message.flags | (0 if start else FIRST)
+        stream, sequence, ppid = message.queue.stream, message.sequence, message.ppid
+        header, seed, length = packer.header, packer.seed, step + DATA_HEADER
+        fragments: list[Fragment] = []
+        for _ in range(count):
+            place = at - shift
+            body = DATA_CHUNK.pack(DATA, flags, length, tsn & MASK, stream, sequence, ppid) + data[place : place + step]
+            packer.packets.append(b"%b%b%b" % (header, CHECKSUM.pack(extend(seed, body)), body))
+            fragments.append(Fragment(tsn, message, at, step, now))
+            flags = message.flags
+            tsn += 1
+            at += step
+        self.flight.add_run(fragments, at - start)
+        message.sent = at
+        self.congestion.spend(at - start)
+        self.schedule.sent(message.queue, at - start)

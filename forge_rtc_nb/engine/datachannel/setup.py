@@ -1,0 +1,141 @@
+"""How an association begins: INIT, the state cookie, and what both sides agree on; pure (engine process)."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final
+
+from .chunks import (
+    FORWARD_TSN,
+    FORWARD_TSN_SUPPORTED,
+    INIT,
+    INIT_ACK,
+    PAD,
+    RE_CONFIG,
+    STATE_COOKIE,
+    SUPPORTED_EXTENSIONS,
+    UNRECOGNIZED_PARAMETER,
+    Init,
+    parameter,
+)
+
+COOKIE_SECONDS: Final = 60.0
+STREAMS: Final = 65_535
+"""That each side may have; RFC 8831 section 6.2."""
+MAX_UNRECOGNIZED: Final = 4
+"""Parameters that an INIT ACK reports at most."""
+
+_COOKIE = Struct("!dLLLLLLL??")
+_MAC = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What the other side has said of itself."""
+
+    tag: int
+    tsn: int
+    window: int
+    forwards: bool
+    """It knows FORWARD TSN."""
+    resets: bool
+    """It knows RE-CONFIG."""
+
+    @classmethod
+    def of(cls, init: Init) -> Peer:
+        extensions = init.get(SUPPORTED_EXTENSIONS) or b""
+        forwards = init.get(FORWARD_TSN_SUPPORTED) is not None or FORWARD_TSN in extensions
+        return cls(init.tag, init.tsn, init.window, forwards, RE_CONFIG in extensions)
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """An association as it would be: who sends it back has it, we need not remember it (RFC 9260 section 5.1.3)."""
+
+    made_at: float
+    tag: int
+    tsn: int
+    peer: Peer
+    ties: tuple[int, int]
+    """Our and the peer's tag of the association that there was already, else 0 (section 5.2.2)."""
+
+    def seal(self, key: bytes) -> bytes:
+        peer = self.peer
+        body = _COOKIE.pack(
+            self.made_at, self.tag, self.tsn, peer.tag, peer.tsn, peer.window, *self.ties, peer.forwards, peer.resets
+        )
+        return body + hmac.digest(key, body, "sha256")
+
+    @classmethod
+    def open(cls, sealed: bytes, key: bytes) -> Cookie | None:
+        """None for what was not sealed with this key."""
+        body, mac = sealed[: _COOKIE.size], sealed[_COOKIE.size :]
+        if len(mac) != _MAC or not hmac.compare_digest(mac, hmac.digest(key, body, "sha256")):
+            return None
+        made_at, tag, tsn, peer_tag, peer_tsn, window, tie, peer_tie, forwards, resets = _COOKIE.unpack(body)
+        return cls(made_at, tag, tsn, Peer(peer_tag, peer_tsn, window, forwards, resets), (tie, peer_tie))
+
+    def age(self, now: float) -> float:
+        return now - self.made_at
+
+
+class Identity:
+    """The tags, sequence numbers and key of this side."""
+
+    def __init__(self, window: int, random: Callable[[int], bytes]) -> None:
+        self._window = window
+        self._random = random
+        self.key = random(32)
+        self.tag = self.new_number()
+        self.tsn = self.new_number()
+
+    def new_number(self) -> int:
+        """32 random bits, not 0, which is no tag."""
+        return int.from_bytes(self._random(4), "big") or 1
+
+    def init(self, kind: int, tag: int, tsn: int, more: tuple[tuple[int, bytes], ...] = ()) -> bytes:
+        extensions = bytes((FORWARD_TSN, RE_CONFIG, PAD))
+        parameters = ((FORWARD_TSN_SUPPORTED, b""), (SUPPORTED_EXTENSIONS, extensions), *more)
+        return Init(tag, self._window, STREAMS, STREAMS, tsn, parameters).chunk(kind)
+
+    def init_chunk(self) -> bytes:
+        return self.init(INIT, self.tag, self.tsn)
+
+    def init_ack_chunk(self, init: Init, cookie: Cookie) -> bytes:
+        more = ((STATE_COOKIE, cookie.seal(self.key)), *unrecognized(init))
+        return self.init(INIT_ACK, cookie.tag, cookie.tsn, more)
+
+
+def unrecognized(init: Init) -> list[tuple[int, bytes]]:
+    """The parameters that want to be told if nobody knows them: the second highest bit says so (section 3.2.1)."""
+    known = (STATE_COOKIE, UNRECOGNIZED_PARAMETER, SUPPORTED_EXTENSIONS, FORWARD_TSN_SUPPORTED)
+    found = []
+    for kind, value in init.parameters:
+        if kind > 15 and kind not in known:  # up to 15: addresses and the like, of no use over DTLS (RFC 8261 section 6)
+            if kind & 0x4000 and len(value) <= 64:
+                found.append((UNRECOGNIZED_PARAMETER, parameter(kind, value)))
+            if not kind & 0x8000:
+                break
+    return found[:MAX_UNRECOGNIZED]
+
+
+class Retry:
+    """A chunk that is sent until it is answered, at intervals that double (sections 5.1 and 9.2)."""
+
+    def __init__(self, chunk: bytes, interval: float, most: int, now: float) -> None:
+        self.chunk = chunk
+        self._interval = interval
+        self._most = most
+        self.began = now
+        self.tries = 0
+        self.at = now + interval
+
+    def again(self, now: float) -> bool:
+        """Whether it may be sent once more."""
+        self.tries += 1
+        self._interval = min(60.0, 2 * self._interval)
+        self.at = now + self._interval
+        return self.tries <= self._most
