@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from forge_rtc_nb.engine.aiortc_compat.dtls_transport import FastDtlsTransport
+
 LATE = 8
 """Datagrams that overtake a late one: more than the three after which it counts as lost (RFC 9260 section 7.2.4)."""
 
@@ -50,6 +52,9 @@ class _Way:
 
 def impair(pc: Any, faults: Faults, seed: int = 1) -> None:
     """From now on, for what goes and what comes. ICE's own datagrams are not touched."""
+    if isinstance(pc.sctp.transport, FastDtlsTransport):
+        _impair_fast(pc.sctp.transport, faults, seed)
+        return
     ice = pc.sctp.transport.transport
     send, receive = ice._send, ice._recv
     out, in_ = _Way(faults, seed), _Way(faults, seed + 1)
@@ -65,3 +70,21 @@ def impair(pc: Any, faults: Faults, seed: int = 1) -> None:
         return arrived.popleft()
 
     ice._send, ice._recv = send_some, receive_some
+
+
+def _impair_fast(dtls: Any, faults: Faults, seed: int) -> None:
+    """Where datagrams do not pass through the queues of aiortc."""
+    send, receive = dtls._path.send_run, dtls.records_received
+    out, in_ = _Way(faults, seed), _Way(faults, seed + 1)
+
+    def send_some(run: memoryview, segment: int) -> None:
+        for start in range(0, len(run), segment):
+            for datagram in out.through(bytes(run[start : start + segment])):
+                send(memoryview(datagram), len(datagram))
+
+    def receive_some(buffer: bytearray | bytes, spans: list[tuple[int, int]]) -> None:
+        for start, end in spans:
+            for datagram in in_.through(bytes(buffer[start:end])):
+                receive(datagram, [(0, len(datagram))])
+
+    dtls._path.send_run, dtls.records_received = send_some, receive_some
