@@ -6,12 +6,9 @@
 import { Account } from "./account";
 import { Assembly } from "./assembly";
 import type { Begin, Frame, More } from "./frames";
-import { Numbers } from "./numbers";
+import { Numbers, REMEMBERED } from "./numbers";
 import { Receiving, type Store } from "./receiving";
 import { Violation } from "./violation";
-
-/** Messages whose names are remembered, to know one that is sent again. */
-const REMEMBERED = 64;
 
 /** Of a reliable data channel. */
 export class Inlet extends Receiving {

@@ -1,5 +1,8 @@
 /** Which messages of a sender are over, by their numbers; pure, runs in the browser tab. */
 
+/** Messages whose names a receiver remembers, to know one that is sent again: so many may be unconfirmed. */
+export const REMEMBERED = 64;
+
 /** How far a number may be ahead of what is over, where parts come in any order: credit allows 256 unfinished messages. */
 export const AHEAD = 1024;
 
