@@ -3,15 +3,19 @@
 import type { Begin } from "./frames";
 import { Violation } from "./violation";
 
+/** Separate ranges of a message: what is under way at once, where parts come in any order, leaves fewer holes. */
+const RANGES = 4096;
+
 interface Span {
   start: number;
   end: number;
 }
 
-/** Parts may come in any order, each byte once. Until there is a place for them they are kept: credit bounds them. */
+/** Parts may come in any order, each byte once. Until there is a place for them they are kept: whoever adds them bounds them. */
 export class Assembly {
   readonly number: number;
-  readonly header: Uint8Array;
+  /** Empty once it is ignored. */
+  header: Uint8Array;
   readonly size: number;
   /** The sender's name of this message, the same when it is sent again on another data channel; "" for none. */
   readonly identity: string;
@@ -37,6 +41,11 @@ export class Assembly {
 
   get ignored(): boolean {
     return this.#ignored;
+  }
+
+  /** Parts that are kept, each an object of its own. */
+  get kept(): number {
+    return this.#parts.length;
   }
 
   get complete(): boolean {
@@ -72,6 +81,7 @@ export class Assembly {
   ignore(): void {
     this.#admitted = this.#ignored = true;
     this.#parts = [];
+    this.header = new Uint8Array();
   }
 
   #allocate(): Uint8Array<ArrayBuffer> {
@@ -95,6 +105,9 @@ export class Assembly {
     const merges = before?.end === start;
     const merged = { start: merges ? before.start : start, end: after?.start === end ? after.end : end };
     there.splice(merges ? at - 1 : at, Number(merges) + Number(after?.start === end), merged);
+    if (there.length > RANGES) {
+      throw new Violation(`message ${this.number} comes in more than ${RANGES} separate ranges`);
+    }
   }
 
   /** The place of the first span that begins at `start` or behind it. */

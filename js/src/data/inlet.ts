@@ -10,6 +10,9 @@ import { Numbers, REMEMBERED } from "./numbers";
 import { Receiving, type Store } from "./receiving";
 import { Violation } from "./violation";
 
+/** Parts that are kept until there is a place for them: credit bounds their bytes, this what it costs to keep them. */
+const KEPT = 1024;
+
 /** Of a reliable data channel. */
 export class Inlet extends Receiving {
   /** The names of the newest messages, the oldest first. */
@@ -17,7 +20,7 @@ export class Inlet extends Receiving {
   readonly #assemblies = new Map<number, Assembly>();
   /** Those that were not admitted yet, in order. */
   readonly #outside: Assembly[] = [];
-  /** Parts that came before the beginning of their message; credit bounds them. */
+  /** Parts that came before the beginning of their message. */
   readonly #orphans = new Map<number, More[]>();
   /** Messages that were aborted before they began -> bytes of theirs that are paid for. */
   readonly #aborted = new Map<number, number>();
@@ -72,6 +75,7 @@ export class Inlet extends Receiving {
       this.#finish(assembly);
     } else {
       this.#outside.push(assembly);
+      this.#checkKept();
     }
   }
 
@@ -79,8 +83,12 @@ export class Inlet extends Receiving {
     const { number, offset, body } = frame;
     const assembly = this.#assemblies.get(number);
     if (assembly) {
+      if (this.ordered && offset !== assembly.got) {
+        throw new Violation(`message ${number} goes on at byte ${offset}, but has ${assembly.got}`);
+      }
       this.#account.spend(body.length);
       assembly.add(offset, body);
+      if (assembly.kept > 0) this.#checkKept();
       this.#finish(assembly);
     } else if (this.ordered) {
       throw new Violation(`message ${number} goes on, but is not under way`);
@@ -88,7 +96,10 @@ export class Inlet extends Receiving {
       // What comes after its message was aborted is paid for already.
       this.#checkDistance(number);
       this.#account.spend(body.length);
-      this.#orphans.set(number, [...(this.#orphans.get(number) ?? []), frame]);
+      const parts = this.#orphans.get(number);
+      if (parts) parts.push(frame);
+      else this.#orphans.set(number, [frame]);
+      this.#checkKept();
     }
   }
 
@@ -155,6 +166,15 @@ export class Inlet extends Receiving {
   #checkDistance(number: number): void {
     if (this.#numbers.isTooFar(number)) {
       throw new Violation(`message ${number} is too far ahead of those before it`);
+    }
+  }
+
+  #checkKept(): void {
+    let kept = 0;
+    for (const assembly of this.#outside) kept += assembly.kept;
+    for (const parts of this.#orphans.values()) kept += parts.length;
+    if (kept > KEPT) {
+      throw new Violation(`it sends more than ${KEPT} parts of messages that cannot be put together yet`);
     }
   }
 

@@ -2,8 +2,9 @@
 
 import { describe, expect, test } from "vitest";
 import { Inlet } from "../../src/data/inlet";
+import { LossyInlet } from "../../src/data/lossy";
 import { Outlet } from "../../src/data/outlet";
-import { credit, Line, parcel, Queue, reliable } from "./data_ends";
+import { begin, credit, Line, more, parcel, Queue, reliable } from "./data_ends";
 
 describe("what is not confirmed", () => {
   /** Names of so many messages, and an outlet that has them. */
@@ -76,5 +77,54 @@ describe("what is not confirmed", () => {
       line.flow();
     }
     expect(queue.names).toEqual(["m0", "m1", "m2", "m3", "m4"]);
+  });
+});
+
+describe("parts in any order", () => {
+  const BYTE = new Uint8Array(1);
+
+  test.each([
+    ["reliable", (queue: Queue) => new Inlet(queue, false)],
+    ["not reliable", (queue: Queue) => new LossyInlet(queue, false)],
+  ])("have at most 4096 separate ranges in a message (%s)", (_, make) => {
+    const queue = new Queue();
+    const inlet = make(queue);
+    inlet.receive(begin(1, 100_000));
+    for (let count = 0; count < 4096; count++) inlet.receive(more(1, 2 * count, BYTE));
+    inlet.receive(more(1, 1, BYTE)); // joins two of them
+    inlet.receive(more(1, 50_000, BYTE));
+    expect(() => inlet.receive(more(1, 60_000, BYTE))).toThrow(/more than 4096 separate ranges/);
+    inlet.restart();
+    expect([queue.count, queue.size]).toEqual([0, 0]);
+  });
+
+  /** An inlet whose queue has no room, which has a message of 4000 bytes outside. */
+  function full(): [Inlet, Queue] {
+    const queue = new Queue(1);
+    const inlet = new Inlet(queue, false);
+    inlet.receive(begin(1, 0, "n1"));
+    inlet.receive(begin(2, 4000, "n2"));
+    return [inlet, queue];
+  }
+
+  test("are at most 1024 where there is no place for them yet, in one message or in several", () => {
+    for (const most of [1024, 500]) {
+      const [inlet] = full();
+      const parts = Array.from({ length: 1025 }, (_, number) =>
+        number < most ? more(2, number, BYTE) : more(3 + (number % 7), number, BYTE),
+      );
+      const last = parts.pop();
+      for (const part of parts) inlet.receive(part);
+      expect(() => inlet.receive(last ?? begin(1, 0))).toThrow(/more than 1024 parts/);
+    }
+  });
+
+  test("are as many as they like where there is", () => {
+    const [inlet, queue] = full();
+    for (let offset = 0; offset < 1000; offset++) inlet.receive(more(2, offset, BYTE));
+    queue.read();
+    inlet.advance();
+    for (let offset = 1000; offset < 4000; offset++) inlet.receive(more(2, offset, BYTE));
+    expect(queue.names).toEqual(["n1", "n2"]);
   });
 });

@@ -32,6 +32,8 @@ describe("what must not be", () => {
     ["a part of what is over", [begin(1, 0), more(1, 0, PART)]],
     ["a part that was there", [begin(1, 300, "{}", PART), more(1, 0, PART)]],
     ["a part that overlaps", [begin(1, 300, "{}", PART), more(1, 50, PART)]],
+    ["a part that is not the next one", [begin(1, 300, "{}", PART), more(1, 150, PART)]],
+    ["a last part where the first is missing", [begin(1, 300), more(1, 200, PART)]],
     ["a part beyond the end", [begin(1, 150, "{}", PART), more(1, 100, PART)]],
     ["an abort of nothing", [abort(1)]],
     ["a header that is refused", [begin(1, 0, "bad")]],
