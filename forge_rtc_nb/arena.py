@@ -38,7 +38,8 @@ class Extent:
     def __init__(self, arena: Arena, offset: int, size: int, end: Callable[[int, int], None]) -> None:
         self._arena = arena
         self._end = end
-        self._committed = 0
+        self._committed: set[int] = set()
+        """Steps that have their pages."""
         self.offset = offset
         self.size = size
 
@@ -53,12 +54,15 @@ class Extent:
         array: Any = np.asarray(self)
         return memoryview(array)
 
-    def commit(self, end: int) -> None:
-        """Have pages up to byte ``end``, and some more; `MemoryError` where there are none. Call it before writing there."""
-        while self._committed < end:
-            step = min(STEP, self.size - self._committed)
-            self._arena.commit(self.offset + self._committed, step)
-            self._committed += step
+    def commit(self, start: int, end: int | None = None) -> None:
+        """Have pages for bytes ``start`` to ``end``, and some around them; `MemoryError` where there are none. Call it before
+        writing there. With one argument, as `range` has it: up to there."""
+        if end is None:
+            start, end = 0, start
+        for step in range(start // STEP, -(-end // STEP)):
+            if step not in self._committed:
+                self._arena.commit(self.offset + step * STEP, min(STEP, self.size - step * STEP))
+                self._committed.add(step)
 
     def __del__(self) -> None:
         self._end(self.offset, self.size)

@@ -24,8 +24,8 @@ class Buffer:
     def memory(self) -> memoryview:
         return memoryview(self.data)
 
-    def commit(self, end: int) -> None:
-        assert end <= len(self.data)
+    def commit(self, start: int, end: int) -> None:
+        assert 0 <= start < end <= len(self.data)
 
 
 @dataclass

@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from forge_rtc_nb.arena import HALF, PAGE, STEP, Arena, Extent, create_arena
+from forge_rtc_nb.engine.data.inlet import Inlet
+from forge_rtc_nb.frames import Begin, More
+from tests.unit.data_channels import Queue
 
 Pair = tuple[Arena, Arena, int]
 
@@ -41,7 +44,7 @@ def pages(fd: int) -> int:
 
 def filled(arena: Arena, size: int, value: int = 1) -> Extent:
     extent = arena.allocate(size)
-    extent.commit(size)
+    extent.commit(0, size)
     extent.memory[:] = bytes([value]) * size
     return extent
 
@@ -113,7 +116,7 @@ def test_what_is_free_is_used_again_and_empty(ends: Pair) -> None:
     del first
     again = kernel.allocate(2 * PAGE)
     assert again.offset == offset
-    again.commit(2 * PAGE)
+    again.commit(0, 2 * PAGE)
     assert not any(again.memory)
     third = kernel.allocate(4 * PAGE)
     assert third.offset > second.offset
@@ -134,13 +137,29 @@ def test_memory_is_taken_as_it_is_needed(ends: Pair) -> None:
     kernel, _, fd = ends
     extent = kernel.allocate(4 * STEP)
     assert pages(fd) == 0
-    extent.commit(1)
+    extent.commit(0, 1)
     assert pages(fd) == STEP
-    extent.commit(STEP + 1)
+    extent.commit(3 * STEP, 3 * STEP + 1)
     assert pages(fd) == 2 * STEP
-    extent.commit(4 * STEP)
-    extent.commit(4 * STEP)
+    extent.commit(STEP - 1, STEP + 1)
+    assert pages(fd) == 3 * STEP
+    extent.commit(0, 4 * STEP)
+    extent.commit(0, 4 * STEP)
     assert pages(fd) == 4 * STEP
+
+
+def test_a_part_near_the_end_of_a_large_message_takes_memory_for_itself_alone(ends: Pair) -> None:
+    _, engine, fd = ends
+
+    class Large(Queue):
+        def allocate(self, size: int) -> Extent:
+            return engine.allocate(size)
+
+    inlet = Inlet(Large(maxbytes=1 << 40), ordered=False)
+    inlet.receive(Begin(1, 1 << 30, b"{}"))
+    inlet.receive(More(1, (1 << 30) - 1, b"x"))
+    assert pages(fd) == STEP
+    inlet.restart()
 
 
 def test_views_outlive_the_closed_descriptor() -> None:
@@ -150,7 +169,7 @@ def test_views_outlive_the_closed_descriptor() -> None:
     arena.close()
     assert set(view) == {9}
     with pytest.raises(MemoryError):
-        arena.allocate(1000).commit(1000)
+        arena.allocate(1000).commit(0, 1000)
 
 
 # ---- the garbage collector, threads ----
@@ -303,11 +322,11 @@ def test_pages_that_cannot_be_had_are_a_memory_error_and_no_signal() -> None:
         os.ftruncate(fd, 4096)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
         try:
-            extent.commit(100_000)
+            extent.commit(0, 100_000)
         except MemoryError as error:
             print(error)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        extent.commit(100_000)
+        extent.commit(0, 100_000)
         extent.memory[:] = bytes(100_000)
         print("written")
     """)
@@ -329,7 +348,7 @@ def test_another_process_reads_writes_and_gives_back(ends: Pair) -> None:
         given = []
         view = engine.borrowed({offset}, 300_000, given.append).memory
         extent = engine.allocate(300_000)
-        extent.commit(300_000)
+        extent.commit(0, 300_000)
         extent.memory[:] = bytes(value + 1 for value in view)
         print(engine.lend(extent))
         del view

@@ -8,6 +8,11 @@ from typing import Protocol
 from ...frames import Begin
 from .violation import Violation
 
+RANGES = 4096
+"""Separate ones that a message may have: what is under way at once, where parts come in any order, leaves fewer holes."""
+PARTS = 1024
+"""Those kept of one message; a small one, which is joined from its parts, comes in one or two."""
+
 
 class Memory(Protocol):
     """A memory block that a message's body is written into."""
@@ -15,8 +20,8 @@ class Memory(Protocol):
     @property
     def memory(self) -> memoryview: ...
 
-    def commit(self, end: int) -> None:
-        """Called before bytes up to ``end`` are written; `MemoryError` where there is no memory for them."""
+    def commit(self, start: int, end: int) -> None:
+        """Called before bytes ``start`` to ``end`` are written; `MemoryError` where there is no memory for them."""
 
 
 class Assembly:
@@ -44,6 +49,11 @@ class Assembly:
     def complete(self) -> bool:
         return self.got == self.size
 
+    @property
+    def kept(self) -> int:
+        """Parts that are kept, each an object of its own."""
+        return len(self._parts or ())
+
     def add(self, offset: int, part: bytes | memoryview) -> None:
         """`Violation` where it lies outside of the body, or where another part was already."""
         end = offset + len(part)
@@ -55,6 +65,8 @@ class Assembly:
             self._write(offset, part)
         elif self._parts is not None:
             self._parts[offset] = part
+            if len(self._parts) > PARTS:
+                raise Violation(f"message {self.number} of {self.size} bytes comes in more than {PARTS} parts")
 
     def admit(self, place: Memory | None) -> None:
         """There is room for it: in ``place``, or, where it is small, in the parts as they came."""
@@ -67,7 +79,7 @@ class Assembly:
     def _write(self, offset: int, part: bytes | memoryview) -> None:
         assert self.place is not None
         end = offset + len(part)
-        self.place.commit(end)
+        self.place.commit(offset, end)
         if self._target is None:
             self._target = self.place.memory
         self._target[offset:end] = part
@@ -97,3 +109,5 @@ class Assembly:
         if at < len(self._there) and self._there[at][0] == end:
             end = self._there.pop(at)[1]
         self._there.insert(at, (start, end))
+        if len(self._there) > RANGES:
+            raise Violation(f"message {self.number} comes in more than {RANGES} separate ranges")

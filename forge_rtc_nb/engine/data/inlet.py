@@ -10,12 +10,12 @@ from collections import deque
 from ...frames import Begin, Frame, More, Taken
 from .account import Account
 from .assembly import Assembly
-from .numbers import Numbers
+from .numbers import REMEMBERED, Numbers
 from .receiving import Receiving, Store
 from .violation import Violation
 
-REMEMBERED = 64
-"""Messages whose names are remembered, to know one that is sent again."""
+KEPT = 1024
+"""Parts that are kept until there is a place for them: credit bounds their bytes, this what it costs to keep them."""
 
 
 class Inlet(Receiving):
@@ -23,7 +23,8 @@ class Inlet(Receiving):
 
     def __init__(self, store: Store, ordered: bool = True) -> None:
         super().__init__(store, ordered)
-        self._seen: deque[str] = deque(maxlen=REMEMBERED)
+        self._seen: deque[str] = deque(maxlen=2 * REMEMBERED)
+        """Where parts come in any order, as many new messages may overtake those that are sent again."""
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -31,7 +32,7 @@ class Inlet(Receiving):
         self._outside: deque[Assembly] = deque()
         """Those that were not admitted yet, in order."""
         self._orphans: dict[int, list[More]] = {}
-        """Parts that came before the beginning of their message; credit bounds them."""
+        """Parts that came before the beginning of their message."""
         self._aborted: dict[int, int] = {}
         """Messages that were aborted before they began -> bytes of theirs that are paid for."""
         self._newest = 0
@@ -67,7 +68,9 @@ class Inlet(Receiving):
         assembly = self._assemblies[number] = Assembly(frame, identity)
         for part in self._orphans.pop(number, []):
             assembly.add(part.offset, part.body)
+        self._check_kept()
         if identity is None or identity in self._seen:
+            self._remember(identity)
             assembly.ignore()
             self._account.grant(assembly.size, at_once=True)
             self._finish(assembly)
@@ -93,8 +96,12 @@ class Inlet(Receiving):
         number, size = frame.number, len(frame.body)
         assembly = self._assemblies.get(number)
         if assembly is not None:
+            if self._ordered and frame.offset != assembly.got:
+                raise Violation(f"message {number} goes on at byte {frame.offset}, but has {assembly.got}")
             self._account.spend(size)
             assembly.add(frame.offset, frame.body)
+            if assembly.kept:
+                self._check_kept()
             self._finish(assembly)
         elif self._ordered:
             raise Violation(f"message {number} goes on, but is not under way")
@@ -103,6 +110,12 @@ class Inlet(Receiving):
             self._check_distance(number)
             self._account.spend(size)
             self._orphans.setdefault(number, []).append(frame)
+            self._check_kept()
+
+    def _check_kept(self) -> None:
+        kept = sum(assembly.kept for assembly in self._assemblies.values()) + sum(map(len, self._orphans.values()))
+        if kept > KEPT:
+            raise Violation(f"it sends more than {KEPT} parts of messages that cannot be put together yet")
 
     def _abort(self, number: int) -> None:
         assembly = self._assemblies.pop(number, None)
@@ -152,9 +165,16 @@ class Inlet(Receiving):
             if assembly.identity is None:
                 self._store.deliver(assembly.header, assembly.size, b"")
             return
-        if assembly.identity:
-            self._seen.append(assembly.identity)
+        self._remember(assembly.identity)
         self._store.deliver(assembly.header, assembly.size, assembly.body)
+
+    def _remember(self, identity: str | None) -> None:
+        """As the newest: what is sent again may be once more."""
+        if not identity:
+            return
+        if identity in self._seen:
+            self._seen.remove(identity)
+        self._seen.append(identity)
 
     def _give_up(self, assembly: Assembly) -> None:
         if assembly.admitted and not assembly.ignored:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+REMEMBERED = 64
+"""Messages whose names a receiver remembers, to know one that is sent again: so many may be unconfirmed."""
+
 AHEAD = 1024
 """How far a number may be ahead of what is over, where parts come in any order: credit allows 256 unfinished messages."""
 

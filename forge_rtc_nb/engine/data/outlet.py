@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...frames import BEGIN_BYTES, CHUNK, INITIAL_CREDIT, MESSAGE_COST, MORE_BYTES, Abort, Begin, Credit, Frame, More, Taken
+from .numbers import REMEMBERED
 from .violation import Violation
 
 Body = bytes | memoryview
@@ -36,7 +37,8 @@ class Parcel:
 
 
 class Outlet:
-    """Bounded where it does not wait: ``keep`` says how many messages and bytes may wait to begin, the oldest beyond go.
+    """Bounded where it does not wait: ``keep`` says how many messages and bytes may wait to begin, the oldest beyond go, and
+    how many bytes of those before them may wait to be confirmed.
 
     Without ``keep`` whoever puts a parcel waits for its `Parcel.done`, and so bounds it.
     """
@@ -116,10 +118,18 @@ class Outlet:
         room = CHUNK - (MORE_BYTES if parcel.number else BEGIN_BYTES + len(parcel.header))
         part = min(parcel.size - parcel.sent, room)
         cost = part + (0 if parcel.number else MESSAGE_COST)
-        if self._reliable and self._spent + cost > self._credit:
+        if self._reliable and (self._spent + cost > self._credit or not (parcel.number or self._may_begin())):
             return None
         self._spent += cost
         return self._cut(parcel, part)
+
+    def _may_begin(self) -> bool:
+        """Whether a receiver will know all that may be sent again; and no more is kept of them than what ``keep`` says."""
+        if not self._unconfirmed:
+            return True
+        if self._number - next(iter(self._unconfirmed)) >= REMEMBERED - 1:
+            return False
+        return self._keep is None or sum(parcel.size for parcel in self._unconfirmed.values()) <= self._keep[1]
 
     def _cut(self, parcel: Parcel, part: int) -> Frame:
         start, end = parcel.sent, parcel.sent + part
