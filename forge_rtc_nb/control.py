@@ -278,6 +278,12 @@ class SharedChanged(Control, frozen=True):
     body: Body = b""
 
 
+class SharedSeen(Control, frozen=True):
+    """Kernel: one `SharedChanged` was taken over, so that another one may come."""
+
+    room: str
+
+
 Message = (
     Join
     | Leave
@@ -307,6 +313,7 @@ Message = (
     | OpenShared
     | SetShared
     | SharedChanged
+    | SharedSeen
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -11,7 +11,7 @@ import itertools
 import logging
 from collections.abc import Callable
 
-from ..errors import RTCError, RTCTimeout
+from ..errors import ChannelClosed, RTCError, RTCTimeout
 from ..protocol import Channel, Error, Message, Participant, Ping, Pong, Updated
 from .signaling import Entry, Refused
 from .tasks import Tasks
@@ -31,6 +31,8 @@ class Announcer:
         self._turn = asyncio.Lock()
         self._numbers = itertools.count(1)
         self._saying: tuple[str, asyncio.Future[None]] | None = None
+        self._opening: dict[str, object] = {}
+        """Channels that wait to be told, and a token of each attempt: one that is closed meanwhile must not be opened."""
 
     @property
     def channels(self) -> dict[str, Channel]:
@@ -38,18 +40,32 @@ class Announcer:
         return self._entry.channels
 
     async def open(self, channel: Channel) -> None:
-        """Errors: what the server says (``channel-options``, ``invalid-message``), `RTCTimeout`."""
-        async with self._turn:
-            self.channels[channel.name] = channel
-            try:
+        """Errors: what the server says (``channel-options``, ``invalid-message``), `ChannelClosed`, `RTCTimeout`."""
+        name, token = channel.name, object()
+        self._opening[name] = token
+        try:
+            async with self._turn:
+                self._check_wanted(name, token)
+                self.channels[name] = channel
                 await self._say()
-                if channel.name not in self.channels:
-                    raise Refused("channel-options", f"channel {channel.name!r} is open with other options: use those")
-            except BaseException:
-                self.channels.pop(channel.name, None)
-                raise
+                self._check_wanted(name, token)
+                if name not in self.channels:
+                    raise Refused("channel-options", f"channel {name!r} is open with other options: use those")
+        except BaseException as error:
+            there = self._opening.get(name) is token and self.channels.pop(name, None) is not None
+            if there and not isinstance(error, Refused):
+                self._tasks.start(self._say_in_turn())  # the server may have taken it after all
+            raise
+        finally:
+            if self._opening.get(name) is token:
+                del self._opening[name]
+
+    def _check_wanted(self, name: str, token: object) -> None:
+        if self._opening.get(name) is not token:
+            raise ChannelClosed(f"channel {name!r} was closed while it was being opened")
 
     def close(self, name: str) -> None:
+        self._opening.pop(name, None)
         if self.channels.pop(name, None) is not None:
             self._tasks.start(self._say_in_turn())
 
@@ -67,10 +83,12 @@ class Announcer:
         refused = [self.channels[name] for name in self._entry.introduced & self.channels.keys() - taken]
         for channel in refused:
             del self.channels[channel.name]
-        if self.channels.keys() <= self._entry.introduced and me.shared == self._entry.shared:
+        if taken - {channel.name for channel in refused} == self.channels.keys() and me.shared == self._entry.shared:
             self._settle(None)
         elif self._saying is not None:
             self._tell(self._saying[0])  # what changed since the hello, and was lost
+        else:
+            self._tasks.start(self._say_in_turn())
         return refused
 
     def receive(self, message: Error | Pong) -> None:

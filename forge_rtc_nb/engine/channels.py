@@ -90,6 +90,9 @@ class Channels:
 
     def close(self, name: str) -> None:
         channel = self._open.pop(name, None)
+        for number in [number for number, sending in self._sending.items() if sending.request.channel == name]:
+            del self._sending[number]
+            self._post(control.Reply(number, error="channel-closed", message=f"channel {name!r} was closed"))
         for participant_id in channel.ports if channel is not None else ():
             self._link_of(participant_id).close("c/" + name)
 

@@ -70,6 +70,16 @@ class Overview:
         self._ticking = False
         self._last = 0.0
 
+    def rename(self, me: str) -> None:
+        """This participant has another id now."""
+        self._me = me
+
+    def end(self) -> None:
+        """The room is over: nothing is held any more."""
+        self._channels.clear()
+        self._shared.clear()
+        self._told.clear()
+
     def port(self, participant_id: str) -> Port:
         """The data channel that a tab opens to see it."""
         watcher = Watcher()

@@ -107,6 +107,14 @@ class Peer:
             self._inbox.wish()
         self.data.pump()
 
+    def renew(self, offers: bool) -> None:
+        """To the other side we are somebody new: there will be a new connection, and who offers it may have changed."""
+        self._offers = offers
+        if self._pc is not None or self._pending is not None:
+            self._lost("this participant has a new id")
+        else:
+            self.need()
+
     def negotiate(self, message: Negotiate) -> None:
         """The other side asks for a new connection; one that it asked for before the present one was offered is no matter."""
         if not self._offers or (message.epoch is not None and message.epoch < (self._negotiation.epoch or 0)):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from .. import control
 from ..control import Control, Way
@@ -96,8 +97,10 @@ class EngineRoom:
             timer.cancel()
         if self._repeating is not None:
             self._repeating.cancel()
-        for participant_id in list(self._peers):
-            await self._forget(participant_id)
+        self.data.end()
+        for key in list(self._streams):
+            self._end_stream(key)
+        await asyncio.gather(*(self._take_out(participant_id) for participant_id in list(self._peers)))
         await self._tasks.close()
 
     @property
@@ -141,7 +144,6 @@ class EngineRoom:
         peer = self._peers.get(participant_id)
         if peer is None:
             assert self.me is not None
-            is_kernel = self.participants[participant_id].kind == "kernel"
             peer = self._peers[participant_id] = Peer(
                 participant_id,
                 self.client.send,
@@ -149,7 +151,7 @@ class EngineRoom:
                 lambda why: self._post(control.PeerFault(self.id, participant_id, why)),
                 lambda label, why: self._post(control.DataFault(self.id, label, participant_id, why)),
                 lambda label: self.data.expect(participant_id, label),
-                offers=is_kernel and self.me.id < participant_id,
+                offers=self._offers(self.me.id, participant_id),
             )
         return peer
 
@@ -214,6 +216,8 @@ class EngineRoom:
             self._peers[participant_id].resubscribe()
 
     def _welcome(self, welcome: Welcome) -> None:
+        if self.me is not None and self.me.id != welcome.participant.id:
+            self._renew(welcome.participant.id)
         self.me, self.server, self._limits = welcome.participant, welcome.server, welcome.limits
         present = {p.id: p for p in welcome.participants}
         for participant_id in self.participants.keys() - present.keys():
@@ -230,6 +234,15 @@ class EngineRoom:
         self.data.refresh()
         for participant_id in present.keys() & self._peers.keys():
             self._peers[participant_id].resubscribe()
+
+    def _renew(self, me: str) -> None:
+        """We came back under another id: to the others we are somebody new, and who offers may have changed."""
+        for participant_id, peer in self._peers.items():
+            if participant_id in self.participants:
+                peer.renew(self._offers(me, participant_id))
+
+    def _offers(self, me: str, participant_id: str) -> bool:
+        return self.participants[participant_id].kind == "kernel" and me < participant_id
 
     def _expect(self, participant_id: str) -> None:
         """Somebody is not back yet after a server restart: their media flows on, give them a moment."""
@@ -266,7 +279,7 @@ class EngineRoom:
             return
         self._post(control.ParticipantLeft(self.id, participant_id, reason))
         self.data.refresh()
-        self._tasks.start(self._forget(participant_id))
+        self._forget(participant_id)
 
     def _drop_ended_streams(self, participant: Participant) -> None:
         present = {s.id for s in participant.streams}
@@ -281,12 +294,17 @@ class EngineRoom:
             for number in stream.close():
                 self._end_view(number)
 
-    async def _forget(self, participant_id: str) -> None:
+    def _forget(self, participant_id: str) -> None:
         for key in [k for k in self._streams if k[0] == participant_id]:
             self._end_stream(key)
-        peer = self._peers.pop(participant_id, None)
-        if peer is not None:
-            await peer.close()
+        if participant_id in self._peers:
+            self._tasks.start(self._take_out(participant_id))
+
+    def _take_out(self, participant_id: str) -> Coroutine[Any, Any, None]:
+        """At once: who comes back in this very moment gets a new one. What is returned waits until the old one is closed."""
+        peer = self._peers.pop(participant_id)
+        peer.data.dispose()
+        return peer.close()
 
     def _state_changed(self, state: str, detail: str) -> None:
         self.state = control.RoomState(self.id, state, detail)
@@ -294,4 +312,4 @@ class EngineRoom:
         if not self.is_open:  # for good: media must not flow on behind the server's back
             self.data.end()
             for participant_id in list(self._peers):
-                self._tasks.start(self._forget(participant_id))
+                self._forget(participant_id)

@@ -54,7 +54,10 @@ class RoomData:
 
     def welcomed(self, welcome: Welcome) -> None:
         self._limits = welcome.limits
-        if self._shared is None:
+        if self._shared is not None and self._overview is not None:
+            self._shared.rename(welcome.participant.id)
+            self._overview.rename(welcome.participant.id)
+        else:
             self._shared = SharedMap(
                 self._room,
                 welcome.participant.id,
@@ -73,10 +76,11 @@ class RoomData:
             self._post(control.ChannelEnded(self._room, channel.name, why))
 
     def end(self) -> None:
-        """The room is over."""
+        """The room is over; who waits for a send learns it."""
         self._channels.end()
-        if self._shared is not None:
-            self._shared.refresh({})
+        if self._shared is not None and self._overview is not None:
+            self._shared.end()
+            self._overview.end()
 
     def expect(self, participant_id: str, label: str) -> Port | None:
         """What a participant may open whenever it likes."""
@@ -95,11 +99,9 @@ class RoomData:
             self._overview.refresh()
 
     async def open_channel(self, options: Channel) -> None:
-        """Errors as `Announcer.open`; a channel that is open with these options already is left as it is."""
-        if (present := self._announcer.channels.get(options.name)) is not None:
-            if present != options:
-                raise ChannelClosed(f"channel {options.name!r} is being opened with other options")
-            return
+        """Errors as `Announcer.open`."""
+        if options.name in self._announcer.channels:
+            raise ChannelClosed(f"channel {options.name!r} is open already")
         assert self._limits is not None
         self._channels.open(options, self._limits.data_bytes)  # others may open its data channel before the server answers us
         try:
@@ -114,11 +116,13 @@ class RoomData:
         self._forget_channel(name)
 
     def send(self, request: control.SendData) -> None:
-        body = self._bodies.borrow(request.body, request.size)
         try:
+            body = self._bodies.borrow(request.body, request.size)
             self._channels.send(request, self._bodies.view(body))
         except RTCError as error:
             self._post(control.Reply(request.req, error=error.code, message=str(error)))
+        except MemoryError as error:
+            self._post(control.Reply(request.req, error="memory", message=str(error)))
 
     def cancel(self, number: int) -> None:
         self._channels.cancel(number)
@@ -132,11 +136,14 @@ class RoomData:
         assert self._shared is not None
         try:
             self._shared.write(request)
-            answer = control.Reply(request.req)
-        except (MessageTooLarge, KeyError, ValueError) as error:
-            code = "message-too-large" if isinstance(error, MessageTooLarge) else type(error).__name__
-            answer = control.Reply(request.req, error=code, message=str(error))
-        self._post(answer)
+        except (MessageTooLarge, KeyError, ValueError, MemoryError) as error:
+            names = {MessageTooLarge: "message-too-large", MemoryError: "memory"}
+            code = names.get(type(error), type(error).__name__)
+            self._post(control.Reply(request.req, error=code, message=str(error)))
+
+    def seen_shared(self) -> None:
+        if self._shared is not None:
+            self._shared.seen()
 
     def _forget_channel(self, name: str) -> None:
         self._channels.close(name)

@@ -66,7 +66,7 @@ class Service:
             case control.CancelSend(send=number):
                 for room in self._rooms.values():
                     room.data.cancel(number)
-            case control.CloseChannel() | control.Taken():
+            case control.CloseChannel() | control.Taken() | control.SharedSeen():
                 self._about_channel(message)
 
     async def close(self) -> None:
@@ -140,12 +140,17 @@ class Service:
             self._bodies.borrow(request.body, request.size)  # and so give it back
             self._post(control.Reply(request.req, error=error.code, message=str(error)))
 
-    def _about_channel(self, message: control.CloseChannel | control.Taken) -> None:
+    def _about_channel(self, message: control.CloseChannel | control.Taken | control.SharedSeen) -> None:
         room = self._rooms.get(message.room)
-        if room is not None and isinstance(message, control.Taken):
-            room.data.taken(message)
-        elif room is not None:
-            room.data.close_channel(message.channel)
+        if room is None:
+            return
+        match message:
+            case control.Taken():
+                room.data.taken(message)
+            case control.CloseChannel(channel=name):
+                room.data.close_channel(name)
+            case control.SharedSeen():
+                room.data.seen_shared()
 
     async def _ticket(self, request: control.TicketRequest) -> dict[str, str]:
         way = self._room(request.room).client.way

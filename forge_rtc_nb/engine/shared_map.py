@@ -19,6 +19,7 @@ from .data.outlet import Outlet, Parcel
 from .data.replica import Change, Replica
 from .data.violation import Violation
 from .datalink import DataLink, Port
+from .shared_news import SharedNews
 
 LABEL = "shared"
 
@@ -38,16 +39,17 @@ class SharedMap:
         announce: Callable[[bool], None],
         seen: Callable[[Change], None],
     ) -> None:
-        self.me = me
-        self._room = room
+        self._me = me
         self._bodies = bodies
         self._post = post
         self._link_of = link_of
         self._changed = changed
         self._announce = announce
         self._seen = seen
+        self._limit = limit
         self._ports: dict[str, Port] = {}
         self._replica = Replica(me, limit, self._tell)
+        self._kernel = SharedNews(room, bodies, post)
         self._told = False
         """Whether the kernel wants to know."""
         self._pumping = False
@@ -70,21 +72,39 @@ class SharedMap:
         """Tell the kernel what is there; returns when all that the others have is, or after ``timeout`` seconds."""
         self._told = True
         for change in self._replica.entries():
-            self._post_change(change)
+            self._kernel.put(change)
         holders = [p.id for p in participants.values() if p.kind == "kernel" and p.shared]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while not self._replica.synced(one for one in holders if one in participants):
                     self._news.clear()
                     await self._news.wait()
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._kernel.after_all(lambda: None if told.done() else told.set_result(None))
+        await told
+
+    def rename(self, me: str) -> None:
+        """This participant has another id now; what it wrote keeps the name of the earlier one."""
+        self._me = self._replica.me = me
+
+    def seen(self) -> None:
+        """The kernel has taken a change over."""
+        self._kernel.seen()
+
+    def end(self) -> None:
+        """The room is over: nothing is held any more."""
+        self.refresh({})
+        self._kernel.clear()
+        self._replica = Replica(self._me, self._limit, self._tell)
 
     def write(self, request: control.SetShared) -> None:
-        """Errors: `ValueError`, `KeyError`, each with what to say."""
+        """The `Reply` comes after the change was told. Errors: `ValueError`, `KeyError`, each with what to say."""
         if request.header is None:
             self._replica.delete(request.key, request.time)
         else:
             body = self._bodies.borrow(request.body, request.size)
             self._replica.write(request.key, request.header, request.size, body, request.time)
+        self._kernel.after(request.key, lambda: self._post(control.Reply(request.req)))
         self._announce(self._replica.holds)
         self.pump()
 
@@ -129,11 +149,7 @@ class SharedMap:
     def _tell(self, change: Change) -> None:
         self._seen(change)
         if self._told:
-            self._post_change(change)
-
-    def _post_change(self, change: Change) -> None:
-        body = self._bodies.lend(cast("Extent | bytes", change.body))
-        self._post(control.SharedChanged(self._room, change.key, change.writer, change.time, change.header, change.size, body))
+            self._kernel.put(change)
 
     # What the inlets of its data channels need.
 

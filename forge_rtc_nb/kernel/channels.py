@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from .. import control, protocol
 from ..arrays import InvalidValue
+from ..control import Body
 from ..errors import ChannelClosed, NotInRoom, RTCError, SendTimeout
 from .arrivals import Arrivals, Arrived
 from .engine_client import EngineClient
@@ -92,7 +93,6 @@ class Channel:
         self._handlers: list[Handler] = []
         self._handling = False
         drops = options.policy == "drop_oldest" or not options.reliable
-        self._waits = not drops
         keep = (options.maxsize, options.maxbytes) if drops else None
         self._arrivals = Arrivals(self._taken, keep, latest=not options.reliable)
 
@@ -116,24 +116,19 @@ class Channel:
 
         The value is copied before anything else happens; `send` returns when the queue of every receiver has taken it, or at
         once where the channel drops old messages. ``timeout`` in seconds; None waits for ever. ``progress`` shows a bar: True
-        from the beginning, None after 2 s, False never. An interrupt stops the message: who does not have it never gets it.
+        from the beginning, None after 2 s, False never. An interrupt or a timeout stops the message: who does not have it by
+        then does not get it.
 
         Errors: `TypeError` and `ValueError` (what cannot be sent), `MessageTooLarge`, `SendTimeout` (it names the slow ones;
         the others have it), `PeerNotFound`, `ChannelClosed`, `NotInRoom`, `MemoryError`.
         """
         send = self._start(value, to)
-        bar, arrived = Progress(send.size, f"channel {self.name!r}", progress), False
         try:
-            if send.wait(timeout, bar.step, lambda: bar.update(send.sent)):
-                send.result()
-            else:
-                self._slow(send.cancel(), timeout)
-            arrived = True
+            self._watch(send, timeout, progress)
         except BaseException:
             send.abandon()
             raise
         finally:
-            bar.close(arrived)
             send.close()
 
     async def asend(self, value: Any, to: To = None, timeout: float | None = 30.0) -> None:
@@ -148,7 +143,7 @@ class Channel:
         send.then(wake)
         try:
             await asyncio.wait_for(done.wait(), timeout)
-            send.result()
+            self._finish(send)
         except TimeoutError:
             self._slow(await asyncio.to_thread(send.cancel), timeout)
         except BaseException:
@@ -255,10 +250,27 @@ class Channel:
         client = self._host.client
         receivers = self._host.receivers(self.name, to)
         posted = post(client, pack(value), self._host.data_limit)
-        return Send(client, posted, lambda req: self._message(req, receivers, posted))
+        return Send(client, posted, lambda req, body: self._message(req, receivers, posted, body))
 
-    def _message(self, req: int, receivers: list[str] | None, posted: Posted) -> control.SendData:
-        return control.SendData(req, self._host.id, self.name, receivers, posted.header, posted.size, posted.body)
+    def _message(self, req: int, receivers: list[str] | None, posted: Posted, body: Body) -> control.SendData:
+        return control.SendData(req, self._host.id, self.name, receivers, posted.header, posted.size, body)
+
+    def _watch(self, send: Send, timeout: float | None, progress: bool | None) -> None:
+        bar, arrived = Progress(send.size, f"channel {self.name!r}", progress), False
+        try:
+            if send.wait(timeout, bar.step, lambda: bar.update(send.sent)):
+                self._finish(send)
+            else:
+                self._slow(send.cancel(), timeout)
+            arrived = True
+        finally:
+            bar.close(arrived)
+
+    def _finish(self, send: Send) -> None:
+        try:
+            send.result()
+        except ChannelClosed as error:
+            raise (self._arrivals.over or error).again() from None  # the room's end, where it is that
 
     def _slow(self, ids: list[str], timeout: float | None) -> None:
         if not ids:

@@ -108,13 +108,18 @@ class EngineClient:
 
     def start(self, message: Callable[[int], Control]) -> Request:
         """Send a request whose reply is looked at later; `Request.close` it."""
-        number = next(self._numbers)
-        request = self._replies[number] = Request(number, self)
+        request = self.prepare()
         try:
-            self.send(message(number))
+            self.send(message(request.number))
         except BaseException:
             request.close()
             raise
+        return request
+
+    def prepare(self) -> Request:
+        """A request that is not sent yet; `Request.close` it."""
+        number = next(self._numbers)
+        request = self._replies[number] = Request(number, self)
         return request
 
     def forget(self, number: int) -> None:
@@ -138,8 +143,7 @@ class EngineClient:
 
     def _give_back(self, offset: int) -> None:
         if self.alive:
-            with contextlib.suppress(RTCError):
-                self.send(control.GiveBack(offset))
+            self._tell(control.GiveBack(offset))
 
     def open_view(self, room: str, participant: str, stream: str, pixel_format: str) -> View:
         """Have a stream written into a ring for us."""
@@ -262,9 +266,7 @@ class EngineClient:
             case control.GiveBack(offset=offset):
                 self.arena.returned(offset)
             case control.Received() | control.SharedChanged():
-                body = self._body(message)  # given back where nobody takes it
-                if (listener := self._listeners.get(message.room)) is not None:
-                    listener.on_data(message, body)
+                self._take_data(message)
             case _:
                 if (listener := self._listeners.get(getattr(message, "room", ""))) is not None:
                     listener.on_engine(message)
@@ -280,6 +282,26 @@ class EngineClient:
                 view.map(region)
             case control.ViewEnded(error=code, message=text):
                 view.end(error_of(code, text) if code else None)
+
+    def _take_data(self, message: control.Received | control.SharedChanged) -> None:
+        listener = self._listeners.get(message.room)
+        try:
+            body = self._body(message)  # given back where nobody takes it
+        except MemoryError:
+            logger.exception("a message of %d bytes is dropped", message.size)
+            assert isinstance(message.body, int)
+            self._give_back(message.body)
+            listener = None
+        if listener is not None:
+            listener.on_data(message, body)
+        elif isinstance(message, control.Received):
+            self._tell(control.Taken(message.room, message.channel, 1, message.size))
+        if isinstance(message, control.SharedChanged):
+            self._tell(control.SharedSeen(message.room))
+
+    def _tell(self, message: Control) -> None:
+        with contextlib.suppress(RTCError):
+            self.send(message)
 
     def _body(self, message: control.Received | control.SharedChanged) -> bytes | memoryview:
         if isinstance(message.body, bytes):

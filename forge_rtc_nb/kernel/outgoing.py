@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import arrays, control
+from ..arena import Arena, Extent
 from ..arrays import Packed
 from ..control import INLINE, Body
-from ..errors import MessageTooLarge, RTCError
+from ..errors import MessageTooLarge, RTCError, RTCTimeout
 from .engine_client import EngineClient
 from .reading import Deadline
 
@@ -28,7 +29,11 @@ class Posted:
 
     header: bytes
     size: int
-    body: Body
+    body: bytes | Extent
+
+    def lend(self, arena: Arena) -> Body:
+        """What to say of the body; from now on the engine gives it back."""
+        return self.body if isinstance(self.body, bytes) else arena.lend(self.body)
 
 
 def post(client: EngineClient, packed: Packed, limit: int) -> Posted:
@@ -44,20 +49,24 @@ def post(client: EngineClient, packed: Packed, limit: int) -> Posted:
     extent = client.arena.allocate(packed.size)
     extent.commit(packed.size)
     packed.write_into(extent.memory)
-    return Posted(header, packed.size, client.arena.lend(extent))
+    return Posted(header, packed.size, extent)
 
 
 class Send:
-    """One message under way; ``message`` makes it from the number of the request."""
+    """One message under way; ``message`` makes it from the number of the request and the body."""
 
-    def __init__(self, client: EngineClient, posted: Posted, message: Callable[[int], control.SendData]) -> None:
+    def __init__(self, client: EngineClient, posted: Posted, message: Callable[[int, Body], control.SendData]) -> None:
         self._client = client
         self.size = posted.size
+        self._request = client.prepare()
         try:
-            self._request = client.start(message)
+            client.send(message(self._request.number, posted.lend(client.arena)))
+        except RTCError:
+            self.close()
+            raise
         except BaseException:
-            if isinstance(posted.body, int):
-                client.arena.returned(posted.body)
+            # An interrupt, and the message may have gone out: its body must stay as it is until the engine gives it back.
+            self.abandon()
             raise
 
     def wait(self, timeout: float | None, step: float | None, tick: Callable[[], None]) -> bool:
@@ -80,7 +89,8 @@ class Send:
     def cancel(self) -> list[str]:
         """Stop it; the ids of those who have not taken it, none where all have by now. Errors: the engine's own."""
         self._client.send(control.CancelSend(self._request.number))
-        self._request.wait(CANCEL_TIMEOUT)
+        if not self._request.wait(CANCEL_TIMEOUT):
+            raise RTCTimeout(f"the engine did not answer within {CANCEL_TIMEOUT:g} s")
         reply = self._request.reply
         if reply is None or reply.error != "send-timeout":
             self._request.result()

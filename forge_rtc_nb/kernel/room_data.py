@@ -6,6 +6,7 @@ import contextlib
 import logging
 import operator
 import threading
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -41,6 +42,7 @@ class RoomData:
         self._channels: dict[str, Channel] = {}
         self._shared: SharedMapping | None = None
         self._opening = threading.Lock()
+        self._turn = threading.Lock()
 
     @property
     def id(self) -> str:
@@ -61,6 +63,9 @@ class RoomData:
     @property
     def shared(self) -> SharedMapping:
         """The mapping; asked for when it is first used."""
+        if self._shared is not None:
+            return self._shared
+        _ = self.client  # errors first: in a forked child the lock may be one that a lost thread holds
         with self._opening:
             if self._shared is None:
                 self._shared = SharedMapping(self)
@@ -78,6 +83,10 @@ class RoomData:
     def open(self, options: protocol.Channel) -> Channel:
         """The channel that is open already, or a new one."""
         client = self.client
+        with self._turn:  # another thread must not get one that is not open yet
+            return self._open(client, options)
+
+    def _open(self, client: EngineClient, options: protocol.Channel) -> Channel:
         if (present := self._channels.get(options.name)) is not None:
             if present.wire != options:
                 raise ChannelOptions(f"you have channel {options.name!r} open with {_words(present.wire)}: close() it first")
@@ -174,6 +183,7 @@ def options_of(name: object, *, ordered: Any, reliable: Any, maxsize: Any, maxby
     """The options as the wire has them. `ValueError` or `TypeError` for what cannot be."""
     if not isinstance(name, str):
         raise TypeError(f"a channel's name is text, not {name!r}")
+    name = unicodedata.normalize("NFC", name)  # as keyboards differ in how they make an "é"
     try:
         protocol.check_channel_name(name)
     except InvalidMessage as error:

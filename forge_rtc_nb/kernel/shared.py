@@ -59,7 +59,8 @@ class SharedMapping(MutableMapping[str, Any]):
     """Values by key that everybody in the room sees, who comes later too; made by `Room.shared`.
 
     Keys are text of 1 to 256 characters, values what a `Channel` can send; arrays that you read are read-only views. The last
-    writer wins. Values stay while any kernel is in the room. All values together have at most the bytes that the server allows.
+    writer wins. To change a part of a value write it anew: ``room.shared["d"] = {**room.shared["d"], "a": 2}``. Values stay
+    while any kernel is in the room. All values together have at most the bytes that the server allows.
 
     >>> room.shared["w"] = np.eye(3)
     >>> room.shared["w"]
@@ -99,7 +100,9 @@ class SharedMapping(MutableMapping[str, Any]):
         client = self._host.client
         posted = post(client, pack(value), self._host.shared_limit)
         self._request(
-            lambda req: control.SetShared(req, self._host.id, key, time.time(), posted.header, posted.size, posted.body)
+            lambda req: control.SetShared(
+                req, self._host.id, key, time.time(), posted.header, posted.size, posted.lend(client.arena)
+            )
         )
 
     def __delitem__(self, key: str) -> None:

@@ -11,7 +11,7 @@ from forge_rtc_nb.engine import announcing
 from forge_rtc_nb.engine.announcing import Announcer
 from forge_rtc_nb.engine.signaling import Entry, Refused
 from forge_rtc_nb.engine.tasks import Tasks
-from forge_rtc_nb.errors import RTCTimeout
+from forge_rtc_nb.errors import ChannelClosed, RTCTimeout
 from forge_rtc_nb.protocol import Channel, Error, Message, Participant, Ping, Pong, Updated
 from tests.support import await_for
 
@@ -173,3 +173,35 @@ async def test_what_changed_after_the_hello_is_said_again(said: Said) -> None:
     assert update == lost
     said.accept(update)
     await opening
+
+
+async def test_a_channel_that_is_closed_while_it_waits_for_its_turn_is_never_said(said: Said) -> None:
+    first = asyncio.create_task(said.announcer.open(ONE))
+    update = await said.update()
+    second = asyncio.create_task(said.announcer.open(TWO))
+    await asyncio.sleep(0)
+    said.announcer.close("two")
+    said.accept(update)
+    await first
+    with pytest.raises(ChannelClosed, match="while it was being opened"):
+        await second
+    assert list(said.announcer.channels) == ["one"]
+    assert said.sent == []
+
+
+async def test_a_channel_that_is_closed_while_the_server_is_asked_is_taken_back(said: Said) -> None:
+    opening = asyncio.create_task(said.announcer.open(ONE))
+    update = await said.update()
+    said.announcer.close("one")
+    said.accept(update)
+    with pytest.raises(ChannelClosed):
+        await opening
+    assert names(await said.update()) == []
+
+
+async def test_what_was_closed_between_hello_and_welcome_is_taken_back(said: Said) -> None:
+    said.entry.channels["one"] = ONE
+    said.entry.introduced = frozenset({"one"})
+    said.entry.channels.clear()
+    assert said.welcome(ONE) == []
+    assert names(await said.update()) == []

@@ -54,6 +54,7 @@ EVERY: list[Control] = [
     control.SetShared(9, "room", "w", 3.5, b"{}", 1 << 20, 8192),
     control.SetShared(10, "room", "w", 3.5, None),
     control.SharedChanged("room", "w", "p1", 3.5, b"{}", 3, b"abc"),
+    control.SharedSeen("room"),
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forge_rtc_nb.engine.data.replica import MAX_AHEAD
 from forge_rtc_nb.engine.data.replica_peer import MAX_ASKED, MAX_HAS
 from forge_rtc_nb.engine.data.replica_wire import MAX_KEYS
 from forge_rtc_nb.frames import MAX_HEADER, MAX_SIZE
@@ -37,6 +38,7 @@ HARMFUL = {
     "no key": (have([entry("", 1, "a", 1)]), 0),
     "long key": (have([entry("k" * 257, 1, "a", 1)]), 0),
     "clock of 2^53": (have([entry("k", MAX_SIZE + 1, "a", 1)]), 0),
+    "a clock that nobody can have reached": (have([entry("k", MAX_SIZE, "a", 1)]), 0),
     "clock of 10^30": (have([entry("k", 10**30, "a", 1)]), 0),
     "negative clock": (have([entry("k", -1, "a", 1)]), 0),
     "broken clock": (have([{**entry("k", 1, "a", 1), "clock": 1.5}]), 0),
@@ -149,6 +151,7 @@ def test_a_flood_of_wants_is_refused() -> None:
 
 def test_who_uses_up_the_clock_is_told_of_clearly() -> None:
     one = victim()
+    one.replica._clock = MAX_SIZE - MAX_AHEAD
     one.replica.receive("a", have([entry("k", MAX_SIZE, "a", 3)]), 0, b"")
     with pytest.raises(ValueError, match="used up the clock"):
         one.write("mine", b"2")

@@ -30,6 +30,9 @@ from .replica_wire import (
     first_that_fit,
 )
 
+MAX_AHEAD = 2**40
+"""How far the clock of others may be ahead: nobody has written so often, and one who says so must not use the clock up."""
+
 Outgoing = tuple[bytes, Body]
 """Header and body of a message."""
 
@@ -57,7 +60,8 @@ class Replica:
     """
 
     def __init__(self, me: str, limit: int, changed: Callable[[Change], None]) -> None:
-        self._me = me
+        self.me = me
+        """The writer of what is written here."""
         self._limit = limit
         self._changed = changed
         self._clock = 0
@@ -101,14 +105,14 @@ class Replica:
             raise MessageTooLarge(
                 f"the shared values may have {self._limit} bytes together, with this one they would have {total}"
             )
-        entry = Entry(key=key, clock=self._next_clock(), writer=self._me, time=time, value=value, size=size)
+        entry = Entry(key=key, clock=self._next_clock(), writer=self.me, time=time, value=value, size=size)
         self._take(Held(entry, body))
 
     def delete(self, key: str, time: float) -> None:
         """`KeyError` where there is no such key."""
         if key not in self._held or self._held[key].deleted:
             raise KeyError(key)
-        self._take(Held(Entry(key=key, clock=self._next_clock(), writer=self._me, time=time), b""))
+        self._take(Held(Entry(key=key, clock=self._next_clock(), writer=self.me, time=time), b""))
 
     # ---- peers ----
 
@@ -177,7 +181,7 @@ class Replica:
         match message:
             case Have():
                 for entry in message.entries:
-                    _check_entry(entry, self._limit)
+                    _check_entry(entry, self._limit, self._clock)
                 if not sender.could_have(message):
                     raise ValueError(f"it announces more values than the {MAX_KEYS} that there can be")
             case Want(key=key) if key in sender.requests or len(sender.requests) >= MAX_ASKED:
@@ -360,7 +364,9 @@ def _check_key(key: str) -> None:
         raise ValueError(f"{key!a} has half a character (a lone surrogate) and cannot be a key") from None
 
 
-def _check_entry(entry: Entry, limit: int) -> None:
+def _check_entry(entry: Entry, limit: int, clock: int) -> None:
+    if entry.clock > clock + MAX_AHEAD:
+        raise ValueError(f"the clock {entry.clock} is too far ahead of {clock}")
     if (entry.value is None) != (entry.size is None):
         raise ValueError("an entry has a value and a size, or neither where its key was deleted")
     if entry.value is not None and entry.size is not None:
