@@ -77,7 +77,8 @@ class Channel:
     What can be sent: numpy arrays and scalars of bool, integer, float and complex dtypes (any layout; equal in dtype, shape
     and elements on arrival, and read-only), bytes, str, JSON values (None, bool, int, float, str, lists and dicts of these),
     with the extras ``pandas`` and ``arrow`` DataFrames and Tables. Messages of one sender arrive in the order in which they
-    were sent; who opens the channel later gets none of those before.
+    were sent; who opens the channel later gets none of those before. An array that arrived is a view of memory that this
+    process shares with its engine: give child processes (`os.fork`, multiprocessing) a ``.copy()``.
 
     >>> ch = room.channel("spectra")
     >>> ch.send(np.fft.rfft(signal))            # to everybody who has it open
