@@ -8,7 +8,7 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,25 +18,11 @@ import pytest
 from forge_rtc_nb.engine.datachannel import udp_transport
 from forge_rtc_nb.engine.datachannel.udp import MAX_SEGMENTS, SOL_UDP, UDP_GRO, Address, UdpSocket
 from forge_rtc_nb.engine.datachannel.udp_transport import UdpTransport
+from tests.engine.fast_pair import run_on
 from tests.support import await_for
 
 LINUX = sys.platform == "linux"
 LOOPS = ["asyncio"] if sys.platform == "win32" else ["asyncio", "uvloop"]
-
-
-def run_on(loop: str, test: Callable[[], Awaitable[None]]) -> None:
-    """In an event loop of that kind."""
-
-    async def work() -> None:
-        await asyncio.wait_for(test(), 60)
-
-    factory = None
-    if loop == "uvloop":
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(work())
 
 
 def bound(family: socket.AddressFamily = socket.AF_INET) -> UdpSocket:

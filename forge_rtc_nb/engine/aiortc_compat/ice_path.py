@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 STUN, DTLS = range(4), range(20, 64)
 """First bytes (RFC 7983 section 7)."""
+MOST_MEDIA = 1500
+"""Bytes of a media packet. pylibsrtp raises for more, which would end the connection: anybody can send such a datagram."""
 _DTLS = bytes(DTLS)
 _COMPONENT = 1
 
@@ -90,7 +92,8 @@ class IcePath:
             else:
                 others.append(item)
         for item in others:
-            queue.put_nowait(item)
+            if item is None or len(item[0]) <= MOST_MEDIA:
+                queue.put_nowait(item)
 
     def end(self) -> None:
         """Tell who waits for datagrams that there will be none: what aioice does when it loses its socket."""
@@ -135,7 +138,7 @@ class IcePath:
             self._owner.records_received(data, [(0, len(data))])
             if self._ending is None:
                 self._ending = self._loop.call_soon(self._end_batch)
-        else:
+        elif len(data) <= MOST_MEDIA:
             self._others(data, component)
 
     def _end_batch(self) -> None:
@@ -166,7 +169,7 @@ class _Arrivals:
             elif buffer[start] in STUN:
                 self._protocol.datagram_received(bytes(buffer[start:end]), address)
             else:
-                self._path._others(bytes(buffer[start:end]), _COMPONENT)
+                self._path._data_received(bytes(buffer[start:end]), _COMPONENT)
         return records
 
     def batch_ended(self) -> None:
