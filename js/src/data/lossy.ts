@@ -35,7 +35,7 @@ export class LossyInlet extends Receiving {
     if (this.#assemblies.has(number)) throw new Violation(`message ${number} begins twice`);
     if (number <= this.#over) return;
     this.checked(frame);
-    if (!this.store.admit(size)) return;
+    if (!this.#makeRoom(number, size)) return;
     const assembly = new Assembly(frame, "");
     this.#assemblies.set(number, assembly);
     assembly.admit();
@@ -58,6 +58,20 @@ export class LossyInlet extends Receiving {
 
   protected override abort(number: number): void {
     this.#drop([number]);
+  }
+
+  /** Older messages of this sender that miss something make room for a newer one; where parts come in order nothing of them comes
+   * any more. */
+  #makeRoom(number: number, size: number): boolean {
+    const older = [...this.#assemblies.keys()]
+      .filter((other) => other < number)
+      .sort((one, other) => one - other);
+    if (this.ordered) this.#drop(older.splice(0));
+    while (!this.store.admit(size)) {
+      if (older.length === 0) return false;
+      this.#drop(older.splice(0, 1));
+    }
+    return true;
   }
 
   #finish(assembly: Assembly): void {

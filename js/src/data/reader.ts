@@ -4,7 +4,7 @@ import { RTCError, RTCTimeout } from "./errors";
 import type { Arrived, Mailbox } from "./mailbox";
 import { type Patience, patience } from "./patience";
 import type { Sender } from "./receiver";
-import { parseHeader, unpack, type Value } from "./values";
+import { unpack, type Value } from "./values";
 
 /** What is received. */
 export interface Message {
@@ -116,8 +116,7 @@ export class Reader {
       this.#on.room();
       const { sender, header, body } = arrived;
       try {
-        const read = parseHeader(header);
-        return { value: unpack(read, body), sender, time: read.time };
+        return { value: unpack(header, body), sender, time: header.time };
       } catch (error) {
         this.#on.unreadable(sender, error instanceof Error ? error.message : String(error));
       }

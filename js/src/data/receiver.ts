@@ -75,16 +75,20 @@ export class Receiver implements Port, Store, Waiting {
 
   admit(size: number): boolean {
     const { mailbox, turns } = this.#shared;
-    const reserve = () => mailbox.admit(size);
-    return this.reliable ? turns.ask(this, reserve) : reserve(); // what may be lost does not wait
+    const reserve = () => mailbox.admit(this.id, size);
+    if (!this.reliable) return reserve(); // what may be lost does not wait
+    // When something of its own ends it asks again; until then others must not wait behind it.
+    return !mailbox.isInItsOwnWay(this.id, size) && turns.ask(this, reserve);
   }
 
   deliver(header: Uint8Array, body: Uint8Array<ArrayBuffer>): void {
-    this.#shared.arrived({ sender: { id: this.id, name: this.name }, header, body });
+    const { arrived, turns } = this.#shared;
+    arrived({ sender: { id: this.id, name: this.name }, header: parseHeader(header), body });
+    turns.serve(); // where messages are dropped, what is complete is in nobody's way any more
   }
 
   giveUp(size: number): void {
-    this.#shared.mailbox.giveUp(size);
+    this.#shared.mailbox.giveUp(this.id, size);
     this.#shared.turns.serve();
   }
 }
