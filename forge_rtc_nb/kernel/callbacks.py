@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,16 +15,20 @@ EVENTS = ("joined", "left", "updated", "stream", "stream-ended", "state", "error
 MAX_WAITING = 1024
 """Events that wait for a slow callback; beyond that the oldest are dropped, and the log says so once."""
 
+Event = tuple[str, tuple[Any, ...]]
+Work = Callable[[], None]
+
 
 class Callbacks:
     """An ordered worker: an exception in a callback is logged with its traceback and raised as an ``"error"`` event."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._changed = threading.Condition(threading.Lock())
         self._functions: dict[str, list[Callable[..., Any]]] = {event: [] for event in EVENTS}
-        self._queue: queue.Queue[tuple[str, tuple[Any, ...]] | None] = queue.Queue(MAX_WAITING)
-        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        """Work that is not dropped, however long it waits; an event ``""`` stands for it in the queue."""
+        self._waiting: deque[Event | Work] = deque()
+        """In order. Work is not dropped, however long it waits; whoever gives it bounds it."""
+        self._events = 0
+        """How many of those that wait are events."""
         self._thread: threading.Thread | None = None
         self._closed = False
         self._warned = False
@@ -35,16 +38,20 @@ class Callbacks:
             raise ValueError(f"no event {event!r}: use one of {', '.join(EVENTS)}")
         if not callable(function):
             raise TypeError(f"{function!r} cannot be called")
-        with self._lock:
+        with self._changed:
             self._functions[event].append(function)
             self._start()
 
-    def run(self, work: Callable[[], None]) -> None:
-        """Do this in the thread; called in any thread, never blocks. Whoever calls bounds how much waits."""
-        with self._lock:
+    def run(self, work: Work) -> None:
+        """Do this in the thread, after all that waits there; called in any thread, never blocks.
+
+        Work that has more to do asks for another turn at its end: events have theirs between.
+        """
+        with self._changed:
             self._start()
-        self._work.put(work)
-        self.emit("")
+            if not self._closed:
+                self._waiting.append(work)
+                self._changed.notify()
 
     def _start(self) -> None:
         if self._thread is None and not self._closed:
@@ -53,28 +60,29 @@ class Callbacks:
 
     def emit(self, event: str, *arguments: Any) -> None:
         """Queue an event; called in any thread, never blocks."""
-        if self._thread is None or self._closed:
-            return
-        while True:
-            try:
-                self._queue.put_nowait((event, arguments))
+        with self._changed:
+            if self._thread is None or self._closed:
                 return
-            except queue.Full:
+            full = self._events == MAX_WAITING
+            if full:
                 self._drop_oldest()
+            self._waiting.append((event, arguments))
+            self._events += 1
+            self._changed.notify()
+            warn, self._warned = full and not self._warned, full or self._warned
+        if warn:
+            logger.warning("callbacks of this room are too slow: the oldest of %d waiting events are dropped", MAX_WAITING)
 
     def _drop_oldest(self) -> None:
-        with contextlib.suppress(queue.Empty):
-            self._queue.get_nowait()
-        if not self._warned:
-            self._warned = True
-            logger.warning("callbacks of this room are too slow: the oldest of %d waiting events are dropped", MAX_WAITING)
+        oldest = next(place for place, waiting in enumerate(self._waiting) if isinstance(waiting, tuple))
+        del self._waiting[oldest]
+        self._events -= 1
 
     def close(self) -> None:
         """End the thread after what is queued already; called in any thread, never blocks."""
-        with self._lock:
-            started, self._closed = self._thread is not None and not self._closed, True
-        if started:
-            self._put_end()
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
 
     def join(self, timeout: float = 5.0) -> None:
         """Wait for the end after `close`; may be called from a callback, which then does not wait for itself.
@@ -85,33 +93,31 @@ class Callbacks:
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
 
-    def _put_end(self) -> None:
-        while True:
-            try:
-                self._queue.put_nowait(None)
-                return
-            except queue.Full:
-                with contextlib.suppress(queue.Empty):  # the thread took it meanwhile
-                    self._queue.get_nowait()
-
     def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
-            event, arguments = item
-            self._do_work()
-            with self._lock:
-                functions = list(self._functions.get(event, ()))
-            for function in functions:
-                self._call(event, function, arguments)
+        while self._next_turn():
+            pass
 
-    def _do_work(self) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._work.get_nowait()()
+    def _next_turn(self) -> bool:
+        """One piece of work or one event; false at the end. What it was about is not kept while the next one is awaited."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            if not self._waiting:
+                return False
+            turn = self._waiting.popleft()
+            if not isinstance(turn, tuple):
+                functions, event, arguments = [turn], "message", ()
+            else:
+                event, arguments = turn
+                functions = list(self._functions.get(event, ()))
+                self._events -= 1
+        for function in functions:
+            self._call(event, function, arguments)
+        return True
 
     def _call(self, event: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         try:
             function(*arguments)
-        except Exception as error:
+        except BaseException as error:  # an exit() in a callback must not end the thread, and all callbacks with it
             logger.exception("a callback for %r failed", event)
             if event != "error":  # or it would fail for ever
                 self.emit("error", error)
