@@ -82,25 +82,33 @@ class _WidgetBar:
 
 
 class _TextBar:
+    """Writes over itself in a terminal; a file gets the last line only."""
+
     WIDTH = 30
 
     def __init__(self, size: int) -> None:
         self._size = max(size, 1)
-        self._length = 0
+        self._shown = ""
+        self._over_itself = sys.stderr.isatty()
 
     def update(self, sent: int, text: str) -> None:
-        done = self.WIDTH * sent // self._size
-        self._write(f"[{'#' * done}{'.' * (self.WIDTH - done)}] {text}")
+        if self._over_itself:
+            done = self.WIDTH * sent // self._size
+            self._write(f"[{'#' * done}{'.' * (self.WIDTH - done)}] {text}")
 
     def close(self, text: str | None) -> None:
-        self._write(text or "")
-        sys.stderr.write("\n" if text else "\r")
+        if self._over_itself:
+            self._write(text or "")
+            sys.stderr.write("\n" if text else "\r")
+        elif text:
+            sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
 
     def _write(self, line: str) -> None:
-        sys.stderr.write("\r" + line.ljust(self._length))
-        sys.stderr.flush()
-        self._length = len(line)
+        if line != self._shown:
+            sys.stderr.write("\r" + line.ljust(len(self._shown)))
+            sys.stderr.flush()
+            self._shown = line
 
 
 def _bytes(count: int) -> str:
