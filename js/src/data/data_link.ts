@@ -6,6 +6,7 @@
 
 import { CHUNK } from "./frames";
 import { Line, type Port, PROTOCOL } from "./line";
+import { type Early, ParkedChannels } from "./parked";
 
 export type { Port } from "./line";
 
@@ -22,6 +23,7 @@ export class DataLink {
   readonly #events: LinkEvents;
   /** By label; the next to send comes first. */
   readonly #lines = new Map<string, Line>();
+  readonly #parked = new ParkedChannels();
   #pc: RTCPeerConnection | null = null;
   #opens = false;
   /** Ends the listening to the present connection. */
@@ -44,6 +46,8 @@ export class DataLink {
     });
     this.#lines.set(label, line);
     this.#create(line);
+    const early = this.#parked.take(label);
+    if (early) this.#accept(line, early);
   }
 
   /** Have it no more: what waits is given up. */
@@ -70,6 +74,7 @@ export class DataLink {
     this.#attached.abort();
     this.#attached = new AbortController();
     this.#pc = null;
+    this.#parked.clear();
     for (const line of this.#lines.values()) line.detach();
   }
 
@@ -133,7 +138,13 @@ export class DataLink {
   #offered(channel: RTCDataChannel): void {
     if (channel.negotiated) return;
     const line = this.#lines.get(channel.label);
-    if (this.#opens || !line?.expects(channel)) channel.close();
-    else line.take(channel, false);
+    if (this.#opens || channel.protocol !== PROTOCOL) channel.close();
+    else if (line) this.#accept(line, { channel, messages: [] });
+    else if (!this.#parked.park(channel)) channel.close();
+  }
+
+  #accept(line: Line, { channel, messages }: Early): void {
+    if (line.expects(channel)) line.take(channel, false, messages);
+    else channel.close();
   }
 }

@@ -43,6 +43,8 @@ export class Line {
   /** Milliseconds before the next one. */
   #again = AGAIN_FIRST;
   #openedAt = 0;
+  /** None is taken from the other side before that: it broke the rules on the one before. */
+  #shutUntil = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(label: string, port: Port, events: LineEvents) {
@@ -57,10 +59,10 @@ export class Line {
   }
 
   /** Whether a data channel that the other side opened is the one to have. */
-  expects({ protocol, ordered, maxRetransmits, maxPacketLifeTime }: RTCDataChannel): boolean {
+  expects({ ordered, maxRetransmits, maxPacketLifeTime }: RTCDataChannel): boolean {
     const present = this.#channel?.readyState;
     return (
-      protocol === PROTOCOL &&
+      performance.now() >= this.#shutUntil &&
       ordered === this.port.ordered &&
       maxRetransmits === (this.port.reliable ? null : 0) &&
       maxPacketLifeTime === null &&
@@ -69,8 +71,8 @@ export class Line {
     );
   }
 
-  /** There is a new data channel: both halves begin anew on it. */
-  take(channel: RTCDataChannel, mine: boolean): void {
+  /** There is a new data channel, on which this came already: both halves begin anew on it. */
+  take(channel: RTCDataChannel, mine: boolean, early: readonly ArrayBuffer[] = []): void {
     this.#drop();
     this.#channel = channel;
     this.#mine = mine;
@@ -87,7 +89,10 @@ export class Line {
     channel.addEventListener("bufferedamountlow", pump, { signal });
     channel.addEventListener("message", ({ data }) => this.#received(data), { signal });
     channel.addEventListener("close", () => this.#ended(), { signal });
-    pump();
+    if (channel.readyState === "open")
+      opened(); // where the other side opened it
+    else pump();
+    for (const data of early) if (!signal.aborted) this.#received(data);
   }
 
   /** Send what the receiving half has to say; that waits for nothing. */
@@ -120,10 +125,8 @@ export class Line {
 
   /** Open a data channel again in a while. */
   tryAgain(): void {
-    if (performance.now() - this.#openedAt > AGAIN_MOST) this.#again = AGAIN_FIRST;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#on.create(), this.#again);
-    this.#again = Math.min(2 * this.#again, AGAIN_MOST);
+    this.#timer = setTimeout(() => this.#on.create(), this.#wait());
   }
 
   /** The connection is gone. */
@@ -140,6 +143,14 @@ export class Line {
 
   get #open(): RTCDataChannel | null {
     return this.#channel?.readyState === "open" ? this.#channel : null;
+  }
+
+  /** Milliseconds until there may be another data channel. */
+  #wait(): number {
+    if (performance.now() - this.#openedAt > AGAIN_MOST) this.#again = AGAIN_FIRST;
+    const wait = this.#again;
+    this.#again = Math.min(2 * wait, AGAIN_MOST);
+    return wait;
   }
 
   #transmit(frame: Frame): void {
@@ -161,6 +172,8 @@ export class Line {
       return action() !== false;
     } catch (error) {
       const channel = this.#channel;
+      // Half of what whoever opens waits: nobody who keeps to the rules is turned away.
+      if (!this.#mine) this.#shutUntil = performance.now() + this.#wait() / 2;
       this.#ended();
       channel?.close();
       this.#on.fault(error instanceof Error ? error.message : String(error));

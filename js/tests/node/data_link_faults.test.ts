@@ -45,6 +45,23 @@ describe("what the other side must not do", () => {
     expect([here.count("c/a"), there.count("c/a")]).toEqual([2, 2]);
   });
 
+  test("nor open another one at once, so that it cannot do so all the time", async () => {
+    openBoth("c/a");
+    await pass();
+    here.channel("c/a").send("hello");
+    await pass(10);
+    for (let count = 0; count < 20; count++) {
+      const next = here.createDataChannel("c/a", { protocol: "forge-rtc-nb" });
+      await pass(10);
+      expect(next.readyState).toBe("closed");
+    }
+    expect(other.faults.length).toBe(1);
+    await pass(1_000);
+    one.send("c/a", "m1");
+    await pass();
+    expect(other.arrived("c/a")).toEqual(["m1"]);
+  });
+
   test("to send, and take nothing of what it is told about that", async () => {
     openBoth("c/a");
     await pass();
@@ -84,7 +101,7 @@ describe("what the other side must not do", () => {
 
   test.each<[string, string, RTCDataChannelInit]>([
     ["of another protocol", "c/a", { ordered: true }],
-    ["of a label that nobody has open", "c/z", { protocol: "forge-rtc-nb" }],
+    ["of another protocol and a label that nobody has open", "c/z", { protocol: "chat" }],
     ["without order", "c/a", { protocol: "forge-rtc-nb", ordered: false }],
     ["that sends nothing again", "c/a", { protocol: "forge-rtc-nb", maxRetransmits: 0 }],
     ["that sends only for a while", "c/a", { protocol: "forge-rtc-nb", maxPacketLifeTime: 100 }],
