@@ -15,7 +15,7 @@ from collections.abc import Callable
 from aiortc import RTCDataChannel, RTCPeerConnection
 from aiortc.exceptions import InvalidStateError
 
-from ..frames import CHUNK, Credit, FrameError, Taken, decode, encode
+from ..frames import CHUNK, INITIAL_CREDIT, MAX_HEADER, Credit, FrameError, Taken, decode, encode
 from .data.inlet import Inlet
 from .data.outlet import Outlet
 from .data.receiving import Receiving
@@ -32,6 +32,10 @@ MAX_PARKED = 80
 """Such data channels; a participant has 64 channels and a few."""
 MAX_PARKED_MESSAGES = 512
 """Messages in one: what the first credit allows."""
+MAX_PARKED_BYTES = INITIAL_CREDIT + 4 * MAX_HEADER
+"""Bytes in one: what the first credit allows, with headers longer than usual."""
+MAX_PARKED_TOGETHER = 4 << 20
+"""Bytes in all of one participant."""
 REOPEN_FIRST, REOPEN_LAST = 1.0, 30.0
 """Seconds until a data channel that the other side closed, or that had to be closed, is opened again; doubling."""
 
@@ -84,18 +88,21 @@ class Port:
 class Parked:
     """A data channel that the other side opened before we knew that we want it: news of a participant may be slower."""
 
-    def __init__(self, channel: RTCDataChannel) -> None:
+    def __init__(self, channel: RTCDataChannel, kept: Callable[[Parked], None]) -> None:
         self.channel = channel
         self.messages: list[bytes] = []
+        self.size = 0
+        self._kept = kept
         channel.on("message", self._keep)
 
     def _keep(self, data: bytes) -> None:
         self.messages.append(data)
-        if len(self.messages) > MAX_PARKED_MESSAGES:
-            self.close()
+        self.size += len(data)
+        self._kept(self)
 
     def close(self) -> None:
         self.messages.clear()
+        self.size = 0
         self.channel.remove_all_listeners()
         self.channel.close()
 
@@ -229,7 +236,7 @@ class DataLink:
         self._bind(port, channel)
 
     def _offered(self, pc: RTCPeerConnection, channel: RTCDataChannel) -> None:
-        parked = Parked(channel)
+        parked = Parked(channel, self._bound_parked)
         port = self._ports.get(channel.label)
         if port is None and (port := self._expect(channel.label)) is not None:
             self.open(port)
@@ -242,6 +249,13 @@ class DataLink:
         else:
             self._parked[channel.label] = parked
             asyncio.get_running_loop().call_later(PARK, self._unpark, parked)
+
+    def _bound_parked(self, parked: Parked) -> None:
+        """Its data channel is closed where it has too much: whoever opened it may do so again."""
+        together = sum(other.size for other in self._parked.values())
+        too_much = parked.size > MAX_PARKED_BYTES or together > MAX_PARKED_TOGETHER
+        if too_much or len(parked.messages) > MAX_PARKED_MESSAGES:
+            parked.close()
 
     def _unpark(self, parked: Parked) -> None:
         if self._parked.get(parked.channel.label) is parked:
@@ -277,8 +291,7 @@ class DataLink:
             return
         port.opened_at = time.monotonic()
         port.outlet.restart()
-        if port.inlet is not None:
-            port.inlet.restart()
+        self.flush(port)  # of what came before that: where nothing is ordered a message may overtake the answer to our opening
         port.opened()
         self.pump()
 

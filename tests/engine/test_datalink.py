@@ -9,7 +9,7 @@ import pytest
 
 from forge_rtc_nb.engine import datalink
 from forge_rtc_nb.engine.datalink import PROTOCOL
-from forge_rtc_nb.frames import Begin, More, decode
+from forge_rtc_nb.frames import CHUNK, INITIAL_CREDIT, Begin, Frame, More, Taken, decode, encode
 from tests.engine.data_links import joined
 from tests.support import await_for
 from tests.unit.data_channels import body_of
@@ -67,6 +67,68 @@ async def test_what_is_parked_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
         await await_for(lambda: kept.readyState == "closed", what="too much waits in it")
         ends.opener.send("a", "x")
         await await_for(lambda: ends.taker.names("a") == ["x"], what="the other one goes on")
+
+
+async def test_what_is_parked_is_bounded_in_bytes() -> None:
+    async with joined("a") as ends:
+        stranger = ends.opener.pc.createDataChannel("stranger", protocol=PROTOCOL)
+        await await_for(lambda: stranger.readyState == "open", what="it is open")
+        for _ in range(2):
+            stranger.send(bytes(200_000))
+        await await_for(lambda: stranger.readyState == "closed", what="too much waits in it")
+        assert ends.taker.link._parked["stranger"].messages == []
+        ends.opener.send("a", "x")
+        await await_for(lambda: ends.taker.names("a") == ["x"], what="the other one goes on")
+
+
+async def test_all_that_is_parked_of_one_participant_is_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datalink, "MAX_PARKED_TOGETHER", 500_000)
+    async with joined("a") as ends:
+        strangers = [ends.opener.pc.createDataChannel(f"s{n}", protocol=PROTOCOL) for n in range(3)]
+        await await_for(lambda: len(ends.taker.link._parked) == 3, what="all are parked")
+        parked = ends.taker.link._parked
+        for place, stranger in enumerate(strangers):
+            stranger.send(bytes(200_000))
+            await await_for(
+                lambda name=f"s{place}": parked[name].size or parked[name].channel.readyState != "open",  # type: ignore[misc]
+                what="it is kept, or is too much",
+            )
+        await await_for(lambda: strangers[2].readyState == "closed", what="the one that was too much is closed")
+        assert [parked[f"s{n}"].size for n in range(3)] == [200_000, 200_000, 0]
+        assert [stranger.readyState for stranger in strangers] == ["open", "open", "closed"]
+
+
+async def test_the_first_credit_may_wait_in_what_is_parked() -> None:
+    async with joined("a") as ends:
+        port = ends.opener.open("late")
+        for number in range(20):
+            ends.opener.send("late", f"message {number}", 100_000)
+        await await_for(lambda: port.outlet._spent > INITIAL_CREDIT - CHUNK - 1024, what="the credit is spent")
+        await await_for(lambda: ends.taker.link._parked["late"].size > INITIAL_CREDIT - CHUNK - 1024, what="all of it is there")
+        ends.taker.open("late")
+        await await_for(lambda: len(ends.taker.names("late")) == 20, what="all messages")
+        assert ends.opener.faults == ends.taker.faults == []
+
+
+async def test_a_message_that_overtakes_the_answer_to_our_opening_is_confirmed() -> None:
+    """Where nothing is ordered, and the packet with the answer was lost."""
+    async with joined("a") as ends:
+        ends.opener.open("b", ordered=False)
+        channel: Any = ends.opener.ports["b"].channel
+        channel.emit("message", encode(Begin(1, 3, b'"early"', b"abc")))
+        assert channel.readyState == "connecting"
+        assert ends.opener.names("b") == ["early"]
+        sent: list[Frame] = []
+        send = channel.send
+
+        def count(data: bytes) -> None:
+            sent.append(decode(data))
+            send(data)
+
+        channel.send = count
+        ends.taker.open("b", ordered=False)
+        await ends.opened("b")
+        assert sent == [Taken(1)]
 
 
 @pytest.mark.parametrize(
