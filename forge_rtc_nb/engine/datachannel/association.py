@@ -217,7 +217,7 @@ class Association:
             return
         has_data = False
         for kind, flags, value in chunks:
-            if self.state is State.ENDED:
+            if self.state is State.ENDED and kind != SHUTDOWN_ACK:
                 return
             if kind == DATA:
                 if self._block is not None and self.state in TAKES_DATA:

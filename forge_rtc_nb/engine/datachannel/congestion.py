@@ -49,7 +49,21 @@ class RoundTrip:
             self._variation += (abs(self.smoothed - seconds) - self._variation) / 4
             self.smoothed += (seconds - self.smoothed) / 8
         self._next = now + self.smoothed
-        self.timeout = min(RTO_MAX, max(RTO_MIN, self.smoothed + 4 * self._variation))
+        self.recover()
+
+    def recover(self) -> None:
+        """Something was acknowledged: the time-out is again what the round trips say.
+
+        Section 6.3.3 keeps the back-off until the next measurement; but under much loss no packet that was sent once is answered.
+        """
+        self.timeout = self.measured
+
+    @property
+    def measured(self) -> float:
+        """The time-out without back-off."""
+        if self.smoothed is None:
+            return RTO_INITIAL
+        return min(RTO_MAX, max(RTO_MIN, self.smoothed + 4 * self._variation))
 
     def back_off(self) -> None:
         self.timeout = min(RTO_MAX, 2 * self.timeout)

@@ -251,7 +251,7 @@ class Lifecycle:
         self.state = State.SHUTDOWN_ACK_SENT
 
     def receive_shutdown_ack(self) -> None:
-        if self.state in (State.SHUTDOWN_SENT, State.SHUTDOWN_ACK_SENT):
+        if self.state in (State.SHUTDOWN_SENT, State.SHUTDOWN_ACK_SENT, State.ENDED):  # ENDED: the first answer was lost
             self.control.append(chunk(SHUTDOWN_COMPLETE))
             self.end(None)
 

@@ -73,6 +73,7 @@ class Outbound:
         if report.advanced or not window:
             self.failures = 0  # a peer whose window is shut answers, so it lives (section 6.1 A)
         if report.advanced:
+            self.congestion.round_trip.recover()
             self.t3 = now + self.congestion.round_trip.timeout if self.flight else None
         self._look_forward(now)
 

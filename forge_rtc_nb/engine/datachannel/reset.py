@@ -8,6 +8,7 @@ from struct import Struct
 from typing import Final
 
 from .chunks import MASK, RE_CONFIG, Malformed, chunk, parameter, parameters_of, words
+from .congestion import RTO_MAX
 from .events import Event, PeerReset, ResetDone
 from .inbound import Inbound
 from .outbound import Outbound
@@ -27,7 +28,6 @@ IN_PROGRESS: Final = 6
 
 MOST_STREAMS: Final = 128
 """Of a request, so that it fits into a packet."""
-MAX_FAILURES: Final = 10
 
 _REQUEST = Struct("!LLL")
 _RESPONSE = Struct("!LL")
@@ -92,7 +92,7 @@ class Resets:
 
     def _ask_again(self, now: float) -> bytes:
         assert self._request is not None
-        self.at = now + self._outbound.congestion.round_trip.timeout * 2 ** min(self.failures, 6)
+        self.at = now + min(RTO_MAX, self._outbound.congestion.round_trip.measured * 2**self.failures)
         request = self._request
         fixed = _REQUEST.pack(request.sequence, (self._expected - 1) & MASK, request.last_tsn)
         streams = b"".join(stream.to_bytes(2, "big") for stream in request.streams)
@@ -189,7 +189,7 @@ class Resets:
         if result == IN_PROGRESS:
             self._request = Request(self._take_number(), request.last_tsn, request.streams)
             self.failures = 0
-            self.at = now + self._outbound.congestion.round_trip.timeout
+            self.at = now + self._outbound.congestion.round_trip.measured
             return
         performed = result in (NOTHING_TO_DO, PERFORMED)
         self._request = self.at = None
