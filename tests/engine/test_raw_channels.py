@@ -85,7 +85,7 @@ async def test_a_message_of_256_kib_arrives(far: Worker, opener: str) -> None:
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
 async def test_many_messages_arrive(far: Worker, network: Faults) -> None:
     channels = [replace(channel, label=f"many {channel.label}") for channel in sixteen()]
-    out, back = ({channel: messages(channel, way, 100) for channel in channels} for way in ("out", "back"))
+    out, back = ({channel: messages(channel, way, 40) for channel in channels} for way in ("out", "back"))
     async with connected(far, channels) as both:
         impair(both.near.pc, network)
         await both.exchange(out, back, 600)
