@@ -54,7 +54,7 @@ class RoundTrip:
     def recover(self) -> None:
         """Something was acknowledged: the time-out is again what the round trips say.
 
-        Section 6.3.3 keeps the back-off until the next measurement; but under much loss no packet that was sent once is answered.
+        Section 6.3.3 keeps the back-off until the next measurement, but under much loss what was sent once is rarely answered.
         """
         self.timeout = self.measured
 

@@ -59,7 +59,9 @@ class Resets:
         """Of the peer's last request."""
         self.deferred: Request | None = None
         """The peer's, for which data is missing."""
-        self._performed: Request | None = None
+        self._said_in_progress = False
+        self._may_repeat: Request | None = None
+        """It was performed after we had said that it is in progress."""
 
     def ask(self, streams: list[int]) -> None:
         """Resets them when what was sent on them before has gone out."""
@@ -139,11 +141,14 @@ class Resets:
         sequence, _, last_tsn = _REQUEST.unpack_from(body)
         if self._is_new(sequence):
             streams = tuple(int.from_bytes(body[at : at + 2], "big") for at in range(_REQUEST.size, len(body), 2))
-            self.deferred = Request(sequence, last_tsn, streams)
+            self.deferred, self._said_in_progress = Request(sequence, last_tsn, streams), False
             return self.settle()
         if not self._is_repeated(sequence):
             return self._answer(sequence, BAD_SEQUENCE)
-        return self._answer(sequence, IN_PROGRESS if self.deferred is not None else self._result)
+        if self.deferred is None:
+            return self._answer(sequence, self._result)
+        self._said_in_progress = True
+        return self._answer(sequence, IN_PROGRESS)
 
     def settle(self) -> bytes | None:
         """The answer to the peer's request, if all that it sent before is here: until then it is not answered.
@@ -160,12 +165,12 @@ class Resets:
             else:
                 self._inbound.delivery.reset_all()
             self._events.append(PeerReset(request.streams))
-        self._performed = request
+            self._may_repeat = request if self._said_in_progress else None
         return self._answer(request.sequence, PERFORMED)
 
     def _was_performed(self, request: Request) -> bool:
         """After "in progress" dcSCTP and others ask the same under a new number: it must not be told twice."""
-        done = self._performed
+        done = self._may_repeat
         return done is not None and (done.last_tsn, done.streams) == (request.last_tsn, request.streams)
 
     def _refuse(self, kind: int, body: bytes) -> bytes | None:
