@@ -19,6 +19,7 @@ import {
 import { RTCError } from "./errors";
 import { MAX_HEADER } from "./frames";
 import { DTYPES, type Dtype, MAX_DIMS, NdArray, type Order, sizeOf } from "./ndarray";
+import { isNestedDeeper } from "./nesting";
 
 /** Bytes of a message's body. */
 export const MAX_MESSAGE = 2 ** 30;
@@ -166,6 +167,7 @@ export function unpack(header: ValueHeader, body: Uint8Array): Value {
       return refusing("text", () => utf8Text(body));
     case "json":
       return refusing("a JSON value", () => {
+        if (isNestedDeeper(body, MAX_DEPTH)) throw new RangeError(`it is nested more than ${MAX_DEPTH} deep`);
         const value: unknown = JSON.parse(utf8Text(body));
         checkJson(value, MAX_DEPTH);
         return value;
