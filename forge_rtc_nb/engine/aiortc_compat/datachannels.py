@@ -19,6 +19,7 @@ from aiortc.rtcsctptransport import (
     WEBRTC_DCEP,
     WEBRTC_STRING,
     DataChunk,
+    ForwardTsnChunk,
     RTCSctpTransport,
     SackChunk,
 )
@@ -29,10 +30,13 @@ MAX_CHANNELS = 512
 """Data channels that a peer may have open at once; a room has 64 and a few."""
 WINDOW = 1024 * 1024
 """Bytes that may wait behind a lost packet; what aiortc advertises at first."""
-FEW_CHUNKS = LOCAL_MAX_MESSAGE_SIZE // 16384
-"""So few are never too large: a packet is at most a DTLS record."""
-MANY_CHUNKS = 8192
-"""So many are too much work, however small they are: aiortc looks at all of them with each one that comes."""
+MANY_CHUNKS = 1280
+"""So many of a stream are too much work, however small they are: aiortc looks at all of them with each one that comes. A window
+has 900 of those that fill a packet."""
+MANY_TOGETHER = 8192
+"""So many of all streams take too much memory, however small they are."""
+MANY_AHEAD = 2048
+"""Chunks this far behind a lost one are not received: aiortc sorts the numbers of all of them with each one that comes."""
 
 MOST_UNDER_WAY = 160_000
 """Bytes; Linux gives a UDP socket 212,992 for packets and what the system keeps of each."""
@@ -40,6 +44,7 @@ MOST_UNDER_WAY = 160_000
 _transport: Any = RTCSctpTransport
 _receive = _transport._data_channel_receive
 _receive_chunk = _transport._receive_data_chunk
+_receive_forward_tsn = _transport._receive_forward_tsn_chunk
 _receive_sack = _transport._receive_sack_chunk
 _set_state = _transport._set_state
 
@@ -76,28 +81,57 @@ def _is_utf8(data: bytes) -> bool:
 
 async def receive_chunk(self: Any, chunk: DataChunk) -> None:
     """`RTCSctpTransport._receive_data_chunk`, but what a stream that overflowed still gets is forgotten until it is reset."""
+    if MANY_AHEAD < (chunk.tsn - self._last_received_tsn) % 2**32 < 2**31:
+        self._sack_needed = True
+        return
     stream: Any = self._inbound_streams.get(chunk.stream_id)
-    if stream is not None and getattr(stream, "overflowed", False):
+    if getattr(stream, "overflowed", False):
         self._sack_needed = True
         self._mark_received(chunk.tsn)
         await self._reset_deferred_streams()
         return
+    chunks, window = len(stream.reassembly) if stream is not None else 0, self._advertised_rwnd
     await _receive_chunk(self, chunk)
-    stream = self._inbound_streams.get(chunk.stream_id)
-    if stream is not None and len(stream.reassembly) > FEW_CHUNKS:
-        _check_size(self, chunk.stream_id, stream)
+    stream = stream if stream is not None else self._inbound_streams.get(chunk.stream_id)
+    if stream is None:
+        return  # a duplicate, of a stream that is gone
+    stream.waiting = getattr(stream, "waiting", 0) + window - self._advertised_rwnd
+    self.chunks_waiting = getattr(self, "chunks_waiting", 0) + len(stream.reassembly) - chunks
+    if _is_too_much(self, stream):
+        _overflow(self, chunk.stream_id, stream)
 
 
-def _check_size(transport: Any, stream_id: int, stream: Any) -> None:
-    size = sum(len(chunk.user_data) for chunk in stream.reassembly)
-    if size <= LOCAL_MAX_MESSAGE_SIZE + WINDOW and len(stream.reassembly) <= MANY_CHUNKS:
-        return
+def _is_too_much(transport: Any, stream: Any) -> bool:
+    """Of this stream, or of all: then it is the one that grew."""
+    if len(stream.reassembly) > MANY_CHUNKS:
+        return True
+    if stream.waiting > LOCAL_MAX_MESSAGE_SIZE + WINDOW:
+        stream.waiting = _size(stream)  # what was abandoned was counted too
+    return bool(
+        stream.waiting > LOCAL_MAX_MESSAGE_SIZE + WINDOW
+        or transport.chunks_waiting > MANY_TOGETHER
+        or transport._advertised_rwnd < -WINDOW
+    )
+
+
+def _size(stream: Any) -> int:
+    return sum(len(chunk.user_data) for chunk in stream.reassembly)
+
+
+def _overflow(transport: Any, stream_id: int, stream: Any) -> None:
     stream.overflowed = True
-    transport._advertised_rwnd += size
+    transport._advertised_rwnd += _size(stream)
+    transport.chunks_waiting -= len(stream.reassembly)
     stream.reassembly = []
     channel = transport._data_channels.get(stream_id)
     if channel is not None:
         channel.emit("message", "")  # text, which no channel of ours may carry: whoever listens closes it
+
+
+async def receive_forward_tsn(self: Any, chunk: ForwardTsnChunk) -> None:
+    """`RTCSctpTransport._receive_forward_tsn_chunk`, after which less may be waiting."""
+    await _receive_forward_tsn(self, chunk)
+    self.chunks_waiting = sum(len(stream.reassembly) for stream in self._inbound_streams.values())
 
 
 async def receive_sack(self: Any, chunk: SackChunk) -> None:
@@ -135,6 +169,7 @@ def close_all(self: Any, state: Any) -> None:
 def install_channel_fixes() -> None:
     _transport._data_channel_receive = receive
     _transport._receive_data_chunk = receive_chunk
+    _transport._receive_forward_tsn_chunk = receive_forward_tsn
     _transport._receive_sack_chunk = receive_sack
     _transport._data_channel_open = announce
     _transport._set_state = close_all
