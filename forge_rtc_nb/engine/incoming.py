@@ -87,7 +87,9 @@ class ChannelQueue:
         if not self._drops:
             counted.append(self._held)
         count, total = sum(tally.count for tally in counted), sum(tally.size for tally in counted)
-        if count and (count >= self._options.maxsize or total + size > self._options.maxbytes):
+        # Those that come to a queue that drops are not in it yet: their bytes are bounded, their number is the senders'.
+        full = count >= self._options.maxsize and not self._drops
+        if count and (full or total + size > self._options.maxbytes):
             return False
         self._coming[sender].add(size)
         return True

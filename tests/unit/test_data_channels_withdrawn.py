@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from forge_rtc_nb.engine.data.assembly import Memory
 from forge_rtc_nb.engine.data.inlet import Inlet
+from forge_rtc_nb.engine.data.lossy import LossyInlet
 from forge_rtc_nb.engine.data.outlet import Outlet
 from tests.unit.data_channels import Line, Queue, body_of, parcel
 
@@ -60,3 +61,17 @@ def test_a_body_that_nobody_needs_takes_no_memory_and_is_delivered_as_an_empty_o
     assert queue.messages == [(b"a", b""), (b"b", body_of("b", BIG))]
     assert (queue.count, queue.size) == (1, BIG)
     assert line.outlet.waiting == 0
+
+
+def test_of_live_values_one_that_never_ends_does_not_keep_the_next_out() -> None:
+    queue = Queue(maxsize=1)
+    line = Line(Outlet(reliable=False, keep=(1, 1 << 40)), LossyInlet(queue))
+    line.outlet.put(parcel("a", BIG)[0])
+    line.send()
+    line.deliver()
+    while line.send():
+        pass
+    line.forth.clear()  # the rest is lost
+    line.outlet.put(parcel("b", 10)[0])
+    line.flow()
+    assert queue.messages == [(b"b", body_of("b", 10))]

@@ -38,8 +38,11 @@ class LossyInlet(Receiving):
         if frame.number <= self._over:
             return
         self._checked(frame)
-        if not self._store.admit(frame.size):
-            return
+        while not self._store.admit(frame.size):
+            oldest = min(self._assemblies, default=frame.number)
+            if oldest >= frame.number:
+                return
+            self._drop([oldest])  # an older one that is not complete is in the way of a newer one
         assembly = Assembly(frame, "")
         try:
             assembly.admit(self._store.allocate(frame.size))
