@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from forge_rtc_nb.engine.datachannel.association import Association
+from forge_rtc_nb.engine.datachannel.chunks import DATA, DATA_CHUNK, MASK, chunk, chunks_of, packet
 from forge_rtc_nb.engine.datachannel.events import Closed, Event, Message
 from forge_rtc_nb.engine.datachannel.flight import FLYING
 
@@ -17,7 +18,7 @@ Fate = Callable[[bytes], Iterable[float]]
 """When the copies of a packet arrive, in seconds from now; none for a lost one."""
 
 
-def arrives(packet: bytes) -> Iterable[float]:
+def arrives(data: bytes) -> Iterable[float]:
     return (DELAY,)
 
 
@@ -78,19 +79,19 @@ class Network:
         self.run(lambda: bool(self.client.events and self.server.events))
         return self
 
-    def carry(self, sender: End, packet: bytes) -> None:
-        sender.sent.append(packet)
-        for delay in sender.fate(packet):
+    def carry(self, sender: End, data: bytes) -> None:
+        sender.sent.append(data)
+        for delay in sender.fate(data):
             self._count += 1
-            heappush(self._packets, (self.now + delay, self._count, self.other(sender), packet))
+            heappush(self._packets, (self.now + delay, self._count, self.other(sender), data))
 
     def flush(self, end: End) -> None:
         """Sends all that the end has to send now."""
         for _ in range(1000):
             packets = end.association.take_packets(self.now, self.most)
             check(end)
-            for packet in packets:
-                self.carry(end, packet)
+            for each in packets:
+                self.carry(end, each)
             end.events += end.association.events
             end.association.events.clear()
             if not packets:
@@ -119,8 +120,8 @@ class Network:
             if association.deadline is not None and association.deadline <= self.now:
                 association.on_timer(self.now)
         while self._packets and self._packets[0][0] <= self.now:
-            _, _, end, packet = heappop(self._packets)
-            end.association.receive(packet, self.now)
+            _, _, end, data = heappop(self._packets)
+            end.association.receive(data, self.now)
             check(end)
         for end in (self.client, self.server):
             end.association.end_batch(self.now)
@@ -145,10 +146,30 @@ def check(end: End) -> None:
 def random_path(seed: int, loss: float = 0.0, duplicates: float = 0.0, jitter: float = 0.0) -> Fate:
     random = Random(seed)
 
-    def fate(packet: bytes) -> Iterable[float]:
+    def fate(data: bytes) -> Iterable[float]:
         if random.random() < loss:
             return ()
         copies = 2 if random.random() < duplicates else 1
         return tuple(DELAY + random.random() * jitter for _ in range(copies))
 
     return fate
+
+
+def tell(network: Network, end: End, *chunks: bytes) -> list[bytes]:
+    """Gives the end a packet of its peer that the peer has not sent; returns the packets that it answers with."""
+    before = len(end.sent)
+    end.association.receive(packet(end.association._expects, chunks), network.now)
+    end.association.end_batch(network.now)
+    check(end)
+    network.flush(end)
+    return end.sent[before:]
+
+
+def data_chunk(tsn: int, flags: int, stream: int, sequence: int, data: bytes) -> bytes:
+    value = DATA_CHUNK.pack(0, 0, 0, tsn & MASK, stream, sequence, 53)[4:] + data
+    return chunk(DATA, flags, value)
+
+
+def answers(packets: Iterable[bytes], kind: int) -> list[bytes]:
+    """The values of all chunks of that type."""
+    return [value for each in packets for found, _, value in chunks_of(each) if found == kind]

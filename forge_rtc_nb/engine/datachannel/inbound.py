@@ -126,7 +126,7 @@ class Inbound:
         parts, self._parts = self._parts, None
         if parts is not None:
             run = Run(self.tsn - len(parts) + 1, self._flags, self._stream, self._sequence, self._ppid, b"")
-            run.parts = deque(parts)
+            run.parts = parts
             run.last, run.size, self._size = self.tsn, self._size, 0
             self._reassembly.add(run)
 

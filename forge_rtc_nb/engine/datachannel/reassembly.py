@@ -8,8 +8,12 @@ from .chunks import FIRST, LAST, UNORDERED
 from .delivery import Delivery
 from .events import Event, Message
 
-FRAGMENT = 256
+FRAGMENT = 384
 """Bytes that a fragment costs which waits for the others, beside its own: tiny ones must not cost more than is counted."""
+
+
+MANY = 64
+"""Parts of which the first is better not moved for another in front of it."""
 
 
 class Run:
@@ -23,7 +27,8 @@ class Run:
         self.ends = bool(flags & LAST)
         self.unordered = bool(flags & UNORDERED)
         self.stream, self.sequence, self.ppid = stream, sequence, ppid
-        self.parts = deque((part,))
+        self.parts: list[bytes] | deque[bytes] = [part]
+        """A deque takes half a kilobyte: only where there are many."""
         self.size = len(part)
 
     @property
@@ -41,7 +46,10 @@ class Run:
             self.last, self.ends = right.last, right.ends
             self.size += right.size
             return self
-        right.parts.extendleft(reversed(self.parts))
+        if isinstance(right.parts, list):
+            right.parts = deque(right.parts) if len(right.parts) >= MANY else [*self.parts, *right.parts]
+        if isinstance(right.parts, deque):
+            right.parts.extendleft(reversed(self.parts))
         right.first, right.begins = self.first, self.begins
         right.sequence, right.ppid = self.sequence, self.ppid
         right.size += self.size
