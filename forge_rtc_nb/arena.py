@@ -6,9 +6,12 @@ nobody has a view of it any more, on either side: its owner keeps it (`Arena.len
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
+import queue
 import threading
+import time
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
@@ -16,12 +19,18 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .errors import EngineDied
 from .memory import commit, create_file
 
 HALF = 64 << 30
 """Bytes that each side can have in use at once. Sparse: only what was written takes memory."""
 STEP = 8 << 20
 """Bytes of an extent that get their pages at once: the engine's loop must not stand still while a gigabyte is zeroed."""
+REMOVED_AT_ONCE = 4 << 20
+"""Bytes whose pages go back to the system at once, which nothing else of Python can run beside: `mmap` keeps the GIL."""
+FEW = 16 << 20
+"""Extents of so many bytes together are removed where their last view ends; where there are more, a thread does it."""
+END_TIMEOUT = 5.0
 PAGE = mmap.ALLOCATIONGRANULARITY
 
 Side = Literal["kernel", "engine"]
@@ -78,23 +87,44 @@ class Arena:
         self._map: mmap.mmap | None = None
         self.address = 0
         self._lock = threading.Lock()
+        self._file = threading.Lock()
+        """Whoever uses the descriptor has it: once closed, its number may be another file's."""
         self._start = start = 0 if side == "kernel" else HALF
         self._free = [(start, start + HALF)]
         """What is free of our half, as (start, end) in order, none adjacent."""
+        self._used = 0
         self._ended: deque[tuple[int, int]] = deque()
+        """Offset and size of extents that have no view any more, but pages."""
+        self._removed: deque[tuple[int, int]] = deque()
+        """Start and end of those that have none, and are as good as free."""
+        self._remover: threading.Thread | None = None
+        self._work: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        """False ends the thread."""
         self._lent: dict[int, tuple[Extent, int]] = {}
 
     def allocate(self, size: int) -> Extent:
         """An extent of our half, with no pages yet. `MemoryError` where none is free."""
-        mapped = self._mapping()
+        self._check_open()
+        self._mapping()
         rounded = -(-max(size, 1) // PAGE) * PAGE
+        start = self._take(rounded)
+        if start is None:
+            self._remove_ended()
+            start = self._take(rounded)
+        if start is None:
+            raise MemoryError(f"no shared memory for {size} bytes: {HALF >> 30} GiB of messages are in use")
+        self._start_remover()
+        return Extent(self, start, size, self._give_back)
+
+    def _take(self, rounded: int) -> int | None:
         with self._lock:
-            self._collect(mapped)
+            self._settle()
             for place, (start, end) in enumerate(self._free):
                 if end - start >= rounded:
                     self._free[place : place + 1] = [(start + rounded, end)] if end - start > rounded else []
-                    return Extent(self, start, size, self._give_back)
-        raise MemoryError(f"no shared memory for {size} bytes: {HALF >> 30} GiB of messages are in use")
+                    self._used += rounded
+                    return start
+        return None
 
     def borrowed(self, offset: int, size: int, end: Callable[[int], None]) -> Extent:
         """An extent of the other's half; ``end`` is called with its offset when its last view is gone."""
@@ -124,22 +154,31 @@ class Arena:
             if times > 1:
                 self._lent[offset] = extent, times - 1
         del extent  # outside of the lock, which its end wants
-        self._drain()
 
     def commit(self, offset: int, size: int) -> None:
-        commit(self._fd, offset, size)
+        with self._file:
+            self._check_open()
+            commit(self._fd, offset, size)
 
-    def _mapping(self) -> mmap.mmap:
+    def _check_open(self) -> None:
+        if self._fd < 0:
+            raise EngineDied("the engine is gone, and the memory for messages with it; join again")
+
+    def _mapping(self) -> None:
         """Mapped when it is first needed: most rooms never send data, and address space may be limited."""
-        with self._lock:
-            if self._map is None:
-                try:
-                    self._map = mmap.mmap(self._fd, 2 * HALF)
-                except OSError as error:
-                    reason = f"{error.strerror}; is the address space limited? `ulimit -v` shows it"
-                    raise MemoryError(f"{2 * HALF >> 30} GiB of shared memory, sparse, cannot be mapped ({reason})") from None
-                self.address = np.frombuffer(self._map, np.uint8, 1).ctypes.data
-            return self._map
+        if self._map is not None:
+            return
+        with self._file:
+            if self._map is not None:
+                return
+            self._check_open()  # of no file, mmap would make memory that nobody else has
+            try:
+                mapped = mmap.mmap(self._fd, 2 * HALF)
+            except OSError as error:
+                reason = f"{error.strerror}; is the address space limited? `ulimit -v` shows it"
+                raise MemoryError(f"{2 * HALF >> 30} GiB of shared memory, sparse, cannot be mapped ({reason})") from None
+            self.address = np.frombuffer(mapped, np.uint8, 1).ctypes.data
+            self._map = mapped
 
     def _end_borrowed(self, offset: int, size: int, end: Callable[[int], None]) -> None:
         if self._fd >= 0:
@@ -148,24 +187,52 @@ class Arena:
             _remove(self._map, offset, size)  # the engine is gone, and gives nothing back any more
 
     def _give_back(self, offset: int, size: int) -> None:
-        """Called wherever the last view ends, by the garbage collector too, which may run while this thread has the lock:
-        then whoever has it, or the next one to allocate, does the rest."""
+        """Called wherever the last view ends, by the garbage collector too, which may run while this thread has a lock."""
         if self._pid != os.getpid() or (self._fd < 0 and self._side == "engine"):
             return  # a forked child, whose parent goes on with it; or an engine that ends, and the kernel reads on
         self._ended.append((offset, size))
-        self._drain()
+        if self._remover is not None:
+            self._work.put(True)
+        if self._remover is None or self._fd < 0:
+            self._remove_ended()
 
-    def _drain(self) -> None:
-        if self._map is not None and self._lock.acquire(blocking=False):
+    def _start_remover(self) -> None:
+        """Not by the garbage collector, which may run within whatever starts a thread."""
+        if self._used <= FEW or self._remover is not None:
+            return
+        with self._lock:
+            if self._remover is None and self._fd >= 0:
+                remover = threading.Thread(target=self._remove_all, name="forge-rtc-memory", daemon=True)
+                with contextlib.suppress(RuntimeError):  # no more threads: it is done where views end
+                    remover.start()
+                    self._remover = remover
+
+    def _remove_all(self) -> None:
+        while self._work.get():
+            self._remove_ended()
+        self._remove_ended()
+
+    def _remove_ended(self) -> None:
+        """In any thread, several at once too. Nothing is free before its pages are gone."""
+        mapped = self._map
+        assert mapped is not None
+        while self._ended:
             try:
-                self._collect(self._map)
+                offset, size = self._ended.popleft()
+            except IndexError:
+                break
+            self._removed.append((offset, _remove(mapped, offset, size)))
+        while self._removed and self._lock.acquire(blocking=False):  # else whoever has it, or the next to allocate, does it
+            try:
+                self._settle()
             finally:
                 self._lock.release()
 
-    def _collect(self, mapped: mmap.mmap) -> None:
-        while self._ended:
-            offset, size = self._ended.popleft()
-            self._insert(offset, _remove(mapped, offset, size))
+    def _settle(self) -> None:
+        while self._removed:
+            start, end = self._removed.popleft()
+            self._insert(start, end)
+            self._used -= end - start
 
     def _insert(self, start: int, end: int) -> None:
         at = bisect_left(self._free, (start, end))
@@ -180,19 +247,43 @@ class Arena:
     def in_use(self) -> int:
         """Bytes of our half that messages have."""
         with self._lock:
-            return HALF - sum(end - start for start, end in self._free)
+            self._settle()
+            return self._used
 
     def close(self) -> None:
         """Close our descriptor: the other one has ended, or we are about to. What is mapped stays for the views that there are,
         ours and the kernel's."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        ours = self._pid == os.getpid()
+        if not ours:
+            self._file = threading.Lock()  # a lost thread may hold the parent's
+        with self._file:
+            fd, self._fd = self._fd, -1
+            if fd < 0:
+                return
+            os.close(fd)
+        if ours:
+            self._end_remover()
+
+    def _end_remover(self) -> None:
+        with self._lock:  # nobody is about to start it
+            remover = self._remover
+        if remover is not None:
+            self._work.put(False)
+            if self._side == "engine":
+                remover.join(END_TIMEOUT)  # what it has not done by then, nobody would
 
 
 def _remove(mapped: mmap.mmap, offset: int, size: int) -> int:
-    """Give the pages of an extent back to the system; returns where they end."""
-    length = -(-max(size, 1) // PAGE) * PAGE
-    if hasattr(mmap, "MADV_REMOVE"):  # where it is not, pages are kept for the next extent there
-        mapped.madvise(mmap.MADV_REMOVE, offset, length)
-    return offset + length
+    """Give the pages of an extent back to the system, with turns of other threads between; returns where they end."""
+    end = offset + -(-max(size, 1) // PAGE) * PAGE
+    for start in range(offset, end, REMOVED_AT_ONCE):
+        if start > offset:
+            time.sleep(0)
+        _remove_step(mapped, start, min(REMOVED_AT_ONCE, end - start))
+    return end
+
+
+def _remove_step(mapped: mmap.mmap, offset: int, length: int) -> None:
+    if hasattr(mmap, "MADV_REMOVE"):  # where it is not, or fails, pages are kept for the next extent there
+        with contextlib.suppress(OSError):
+            mapped.madvise(mmap.MADV_REMOVE, offset, length)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,36 +18,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from forge_rtc_nb.arena import HALF, PAGE, STEP, Arena, Extent, create_arena
+from forge_rtc_nb.arena import FEW, HALF, PAGE, STEP, Arena, Extent, create_arena
 from forge_rtc_nb.engine.data.inlet import Inlet
+from forge_rtc_nb.errors import EngineDied
 from forge_rtc_nb.frames import Begin, More
+from tests.support import wait_for
+from tests.unit.arenas import Pair, ends, filled, pages
 from tests.unit.data_channels import Queue
 
-Pair = tuple[Arena, Arena, int]
-
-
-@pytest.fixture
-def ends() -> Iterator[Pair]:
-    """The kernel's and the engine's arena of one file, and a descriptor of it."""
-    fd = create_arena()
-    kernel, engine = Arena(os.dup(fd), "kernel"), Arena(os.dup(fd), "engine")
-    yield kernel, engine, fd
-    kernel.close()
-    engine.close()
-    os.close(fd)
-
-
-def pages(fd: int) -> int:
-    """Bytes of the file that have memory."""
-    return 512 * os.fstat(fd).st_blocks
-
-
-def filled(arena: Arena, size: int, value: int = 1) -> Extent:
-    extent = arena.allocate(size)
-    extent.commit(0, size)
-    extent.memory[:] = bytes([value]) * size
-    return extent
-
+__all__ = ["ends"]
 
 # ---- views ----
 
@@ -168,8 +147,24 @@ def test_views_outlive_the_closed_descriptor() -> None:
     arena.close()
     arena.close()
     assert set(view) == {9}
-    with pytest.raises(MemoryError):
-        arena.allocate(1000).commit(0, 1000)
+    del view
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_closed_arena_has_no_memory_and_says_why(mapped: bool) -> None:
+    arena = Arena(create_arena(), "kernel")
+    kept = arena.allocate(1000) if mapped else None
+    arena.close()
+    for use in (lambda: arena.allocate(1000), lambda: arena.commit(0, 1000)):
+        with pytest.raises(EngineDied, match="the engine is gone"):
+            use()
+    if kept is None:
+        with pytest.raises(EngineDied, match="the engine is gone"):
+            arena.borrowed(HALF, 1000, lambda offset: None)
+        assert arena._map is None
+    else:
+        with pytest.raises(EngineDied):
+            kept.commit(0, 1000)
 
 
 # ---- the garbage collector, threads ----
@@ -276,7 +271,7 @@ def test_more_than_a_half_is_a_memory_error_and_the_rest_goes_on(ends: Pair) -> 
     last = kernel.allocate(PAGE)
     assert kernel.in_use == HALF
     del most, last
-    assert kernel.in_use == 0
+    wait_for(lambda: kernel.in_use == 0, what="all is free")
 
 
 def test_an_address_space_that_is_too_small_is_a_memory_error_when_memory_is_needed() -> None:
@@ -377,9 +372,10 @@ def test_what_an_engine_lent_outlives_it_and_is_removed_by_the_kernel(ends: Pair
     assert set(views[0]) == {4}
 
 
-def test_a_forked_child_takes_nothing_away_from_its_parent(ends: Pair) -> None:
+@pytest.mark.parametrize("size", [100_000, FEW + 1])
+def test_a_forked_child_takes_nothing_away_from_its_parent(ends: Pair, size: int) -> None:
     kernel, engine, fd = ends
-    mine = [filled(kernel, 100_000, 1)]
+    mine = [filled(kernel, size, 1)]
     theirs = [kernel.borrowed(engine.lend(filled(engine, 100_000, 2)), 100_000, lambda offset: None)]
     before = pages(fd)
     pid = os.fork()
