@@ -39,7 +39,7 @@ class FastSctpTransport(AsyncIOEventEmitter):
         self._transport = transport
         self._port = port
         self._state = "new"
-        self._most = REMOTE_DEFAULT_MAX_MESSAGE_SIZE
+        self._remote_max_message_size = REMOTE_DEFAULT_MAX_MESSAGE_SIZE
         self._association: Association | None = None
         self._channels = Channels(self, self._offered, self._wake)
         self._event_loop = asyncio.get_event_loop()
@@ -84,7 +84,7 @@ class FastSctpTransport(AsyncIOEventEmitter):
             return
         self._state = "connecting"
         if remoteCaps is not None:
-            self._most = remoteCaps.maxMessageSize
+            self._remote_max_message_size = remoteCaps.maxMessageSize
         self._association = Association(local_port=self._port, remote_port=remotePort, max_message=LOCAL_MAX_MESSAGE_SIZE)
         self._association.connect(time.monotonic())
         self._transport._register_data_receiver(self)
@@ -132,7 +132,7 @@ class FastSctpTransport(AsyncIOEventEmitter):
         self._channels.close(channel)
 
     def _data_channel_send(self, channel: RTCDataChannel, data: str | bytes) -> None:
-        self._channels.send(channel, data, self._most)
+        self._channels.send(channel, data, self._remote_max_message_size)
 
     # Between both
 
