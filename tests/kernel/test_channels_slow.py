@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -262,9 +263,15 @@ def test_a_message_above_the_servers_limit_is_refused_by_its_sender(small: Jupyt
 # ---- progress ----
 
 
+def in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a fixture: what is captured during a test is captured by another object than before it."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+
 def test_a_bar_that_was_asked_for_ends_full_and_stays(
-    room: rtc.Room, bob: PythonProcess, capsys: pytest.CaptureFixture[str]
+    room: rtc.Room, bob: PythonProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    in_a_terminal(monkeypatch)
     channel = open_everywhere(room, bob)
     reading = bob.start("ch.recv(30).nbytes")
     channel.send(np.zeros(12_000_000, np.uint8), progress=True)
@@ -278,6 +285,7 @@ def test_a_bar_that_was_asked_for_ends_full_and_stays(
 def test_a_bar_shows_by_itself_after_a_while_and_goes(
     room: rtc.Room, bob: PythonProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    in_a_terminal(monkeypatch)
     monkeypatch.setattr("forge_rtc_nb.kernel.progress.SHOW_AFTER", 0.2)
     channel = open_everywhere(room, bob, maxsize=1)
     channel.send(0)
