@@ -24,8 +24,8 @@ from .memory import commit, create_file
 
 HALF = 64 << 30
 """Bytes that each side can have in use at once. Sparse: only what was written takes memory."""
-STEP = 8 << 20
-"""Bytes of an extent that get their pages at once: the engine's loop must not stand still while a gigabyte is zeroed."""
+STEP = 256 << 10
+"""Bytes of an extent that get their pages at once: what is written needs a few times that, what is only declared nothing."""
 REMOVED_AT_ONCE = 4 << 20
 """Bytes whose pages go back to the system at once, which nothing else of Python can run beside: `mmap` keeps the GIL."""
 FEW = 16 << 20

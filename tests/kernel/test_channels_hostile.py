@@ -187,10 +187,13 @@ def test_a_frame_that_must_not_be_costs_its_sender_that_data_channel(on: Attack,
 
 
 SEQUENCES: dict[str, tuple[list[Sent], str]] = {
-    "a part twice": ([begin(100_000, bytes(100)), More(1, 100, bytes(50)), More(1, 100, bytes(50))], "twice"),
-    "parts that overlap": ([begin(100_000, bytes(100)), More(1, 50, bytes(100))], "twice"),
-    "a part past the end": ([begin(100_000), More(1, 99_999, b"12")], "goes on to byte 100001"),
-    "a part far past the end": ([begin(100_000), More(1, HUGE - 1, b"1")], "goes on to byte"),
+    "a part twice": (
+        [begin(100_000, bytes(100)), More(1, 100, bytes(50)), More(1, 100, bytes(50))],
+        "goes on at byte 100, but has 150",
+    ),
+    "parts that overlap": ([begin(100_000, bytes(100)), More(1, 50, bytes(100))], "goes on at byte 50, but has 100"),
+    "a part past the end": ([begin(100, bytes(99)), More(1, 99, b"12")], "goes on to byte 101"),
+    "a part far past the end": ([begin(100_000), More(1, HUGE - 1, b"1")], "but has 0"),
     "another message in between": ([begin(100_000), begin(0, number=2)], "begins before the one before it has ended"),
     "the same number again": ([begin(0), begin(0)], "message 1 follows message 1"),
     "the end of one that is over": ([begin(0), More(1, 0, b"1")], "not under way"),
@@ -408,5 +411,6 @@ def test_who_opens_and_breaks_again_and_again_is_held_off(on: Attack) -> None:
 def test_an_engine_that_was_attacked_all_the_time_is_the_same_one(room: rtc.Room, bob: PythonProcess, eve: Raw) -> None:
     """The last test of this module."""
     assert room.state == "joined"
-    assert bob.run("[str(e) for e in errors]") == []
+    # Tests close bob's channel while his last echo may still wait for its receiver to say that it is there.
+    assert bob.run("[str(e) for e in errors if not isinstance(e, rtc.ChannelClosed)]") == []
     assert os.path.exists(f"/proc/{room._data.client.pid}")
