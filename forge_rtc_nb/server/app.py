@@ -91,7 +91,7 @@ class ForgeRTC(ExtensionApp):
         min=1,
         max=MAX_DATA,
         help="""Bytes in one message of a channel. Such messages go from participant to participant, so that it is they who
-        refuse longer ones, to send and to receive. Default 1 GiB.""",
+        refuse longer ones, to send and to receive. Default 1024 MiB.""",
     ).tag(config=True)
 
     max_shared_bytes = Int(
@@ -99,7 +99,7 @@ class ForgeRTC(ExtensionApp):
         min=1,
         max=MAX_DATA,
         help="""Bytes in the shared mapping of one room altogether. Every kernel in the room holds them: more needs memory in
-        each. Default 1 GiB.""",
+        each. Default 1024 MiB.""",
     ).tag(config=True)
 
     max_rooms = Int(1000, min=1, help="Rooms open at the same time. Default 1000.").tag(config=True)

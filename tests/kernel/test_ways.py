@@ -168,7 +168,7 @@ for call in (lambda: room.me, lambda: room.camera.latest(0.1), lambda: room.wait
             "no browser tab shows this room yet: display it (`room` on the last line of a cell) and click Camera in it",
         ],
         ["RTCTimeout", "waited 0.1 s for 1; in the room: "],
-        ["NotInRoom", "this kernel is not in the room yet"],
+        ["NotInRoom", "this kernel is not in the room yet: show the room's widget, it brings it in"],
     ]
 
 
