@@ -140,30 +140,43 @@ class FastSctpTransport(AsyncIOEventEmitter):
         self.emit("datachannel", channel)
 
     def _wake(self) -> None:
-        """Send soon: what is yet to be said in this turn of the loop goes with it."""
+        """The first message in a turn of the loop goes at once, as a round trip should not wait; others go together."""
         if self._pumping is None and not self._busy:
             self._pumping = self._event_loop.call_soon(self._pump_now)
+            self._send_some()
 
     def _pump_now(self) -> None:
         self._pumping = None
         self._pump()
 
     def _pump(self) -> None:
-        """Send what may be sent, and tell what became of it."""
-        association = self._association
-        if association is None or self._busy:
+        """Send what may be sent, and tell what became of it; who is told may have more to send."""
+        if self._association is None or self._busy:
             return
         self._busy = True
         try:
-            while not self._transport.blocked and (packets := association.take_packets(time.monotonic(), BURST)):
-                self._transport.send_packets(packets)
+            while self._send_some():
                 self._channels.tell_buffered()
-        except ConnectionError as error:  # what was lost is sent again, should there ever be a connection
-            logger.debug("packets are not sent: %s", error)
         finally:
             self._busy = False
+        self._channels.tell_buffered()
         self._tell()
         self._set_timer()
+
+    def _send_some(self) -> bool:
+        """Whether anything went."""
+        association = self._association
+        if association is None or self._transport.blocked:
+            return False
+        packets = association.take_packets(time.monotonic(), BURST)
+        if not packets:
+            return False
+        try:
+            self._transport.send_packets(packets)
+        except ConnectionError as error:  # what was lost is sent again, should there ever be a connection
+            logger.debug("packets are not sent: %s", error)
+            return False
+        return True
 
     def _tell(self) -> None:
         """All that the association has to say."""
