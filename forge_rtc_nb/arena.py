@@ -63,11 +63,9 @@ class Extent:
         array: Any = np.asarray(self)
         return memoryview(array)
 
-    def commit(self, start: int, end: int | None = None) -> None:
+    def commit(self, start: int, end: int) -> None:
         """Have pages for bytes ``start`` to ``end``, and some around them; `MemoryError` where there are none. Call it before
-        writing there. With one argument, as `range` has it: up to there."""
-        if end is None:
-            start, end = 0, start
+        writing there."""
         for step in range(start // STEP, -(-end // STEP)):
             if step not in self._committed:
                 self._arena.commit(self.offset + step * STEP, min(STEP, self.size - step * STEP))

@@ -65,7 +65,7 @@ class Host(Protocol):
     def run(self, work: Callable[[], None]) -> None:
         """In the room's one thread for callbacks, after those that wait there."""
 
-    def report(self, error: Exception) -> None:
+    def report(self, error: BaseException) -> None:
         """An ``error`` event of the room."""
 
     def closed(self, channel: Channel) -> None: ...
@@ -323,6 +323,6 @@ class Channel:
         for handler in list(self._handlers):
             try:
                 handler(message.value, message.sender)
-            except Exception as error:
+            except BaseException as error:  # an exit() too: the next message is another one's
                 logger.exception("a function for messages of channel %r failed", self.name)
                 self._host.report(error)

@@ -47,7 +47,7 @@ def post(client: EngineClient, packed: Packed, limit: int) -> Posted:
     if packed.size <= INLINE:
         return Posted(header, packed.size, packed.to_bytes())
     extent = client.arena.allocate(packed.size)
-    extent.commit(packed.size)
+    extent.commit(0, packed.size)
     packed.write_into(extent.memory)
     return Posted(header, packed.size, extent)
 

@@ -163,7 +163,7 @@ class RoomData:
     def run(self, work: Callable[[], None]) -> None:
         self._callbacks.run(work)
 
-    def report(self, error: Exception) -> None:
+    def report(self, error: BaseException) -> None:
         self._callbacks.emit("error", error)
 
     def closed(self, channel: Channel) -> None:

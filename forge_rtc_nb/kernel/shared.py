@@ -43,7 +43,7 @@ class Host(Protocol):
     def run(self, work: Callable[[], None]) -> None:
         """In the room's one thread for callbacks, after those that wait there."""
 
-    def report(self, error: Exception) -> None:
+    def report(self, error: BaseException) -> None:
         """An ``error`` event of the room."""
 
 

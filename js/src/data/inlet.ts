@@ -70,6 +70,7 @@ export class Inlet extends Receiving {
     for (const { offset, body } of this.#orphans.get(number) ?? []) assembly.add(offset, body);
     this.#orphans.delete(number);
     if (this.#seen.has(identity)) {
+      this.#remember(identity);
       assembly.ignore();
       this.#account.grant(assembly.size, true);
       this.#finish(assembly);
@@ -190,8 +191,10 @@ export class Inlet extends Receiving {
 
   #remember(identity: string): void {
     if (identity === "") return;
+    this.#seen.delete(identity); // one that comes again counts as the newest
     this.#seen.add(identity);
-    if (this.#seen.size <= REMEMBERED) return;
+    // Twice as many as are under way: new ones may overtake those that are sent again.
+    if (this.#seen.size <= 2 * REMEMBERED) return;
     for (const oldest of this.#seen) {
       this.#seen.delete(oldest);
       break;

@@ -267,15 +267,15 @@ describe("another connection", () => {
     expect(queue.messages.length).toBe(3);
   });
 
-  test("the names of the last 64 messages are remembered, and no more", () => {
+  test("the names of the last 128 messages are remembered, and no more", () => {
     const queue = new Queue(1000);
     const inlet = new Inlet(queue);
-    for (let number = 1; number <= 65; number++) inlet.receive(begin(number, 0, `n${number}`));
+    for (let number = 1; number <= 129; number++) inlet.receive(begin(number, 0, `n${number}`));
     inlet.restart();
     inlet.receive(begin(1, 0, "n2"));
-    expect(queue.messages.length).toBe(65);
+    expect(queue.messages.length).toBe(129);
     inlet.receive(begin(2, 0, "n1"));
-    expect(queue.messages.length).toBe(66);
+    expect(queue.messages.length).toBe(130);
   });
 });
 
