@@ -54,23 +54,32 @@ def participants(jupyter: JupyterProcess, room_id: str) -> int:
     return len(jupyter.request("GET", f"forge-rtc/api/rooms/{room_id}")["participants"])
 
 
-def test_fifty_times_join_frames_leave(kernel: RemoteKernel, jupyter: JupyterProcess, tab: str, room_id: str) -> None:
+def often(few: int, many: int) -> pytest.MarkDecorator:
+    """So often in CI, and as often as promised in `make soak`."""
+    return pytest.mark.parametrize("times", [few, pytest.param(many, marks=pytest.mark.soak)])
+
+
+@often(20, 50)
+def test_many_times_join_frames_leave(
+    kernel: RemoteKernel, jupyter: JupyterProcess, tab: str, room_id: str, times: int
+) -> None:
     play = ROUND.format(room_id=room_id, tab=tab)
     kernel.run(play)  # what is imported once is no leak
     before, others = kernel.evaluate("count()"), participants(jupyter, room_id)
     server_before = _descriptors(jupyter.pid)
-    for _ in range(50):
+    for _ in range(times):
         kernel.run(play)
     assert wait_for(lambda: kernel.evaluate("count()") == before, what=f"back to {before}: {kernel.evaluate('count()')}")
     assert participants(jupyter, room_id) == others
     wait_for(lambda: _descriptors(jupyter.pid) <= server_before, what=f"the server's {server_before} descriptors")
 
 
-def test_ten_times_a_killed_engine(kernel: RemoteKernel, tab: str, room_id: str) -> None:
+@often(4, 10)
+def test_many_times_a_killed_engine(kernel: RemoteKernel, tab: str, room_id: str, times: int) -> None:
     play = ROUND.format(room_id=room_id, tab=tab)
     kernel.run(play)
     before = kernel.evaluate("count()")
-    for _ in range(10):
+    for _ in range(times):
         kernel.run(f"room = rtc.join({room_id!r}, name='reader'); cam = room.video({tab!r}); cam.latest(timeout=20)")
         died = kernel.run(
             "import signal\nfrom forge_rtc_nb.kernel.engine_client import engines\n"
@@ -83,13 +92,14 @@ def test_ten_times_a_killed_engine(kernel: RemoteKernel, tab: str, room_id: str)
     wait_for(lambda: kernel.evaluate("count()") == before, what=f"back to {before}: {kernel.evaluate('count()')}")
 
 
-def test_ten_times_a_killed_kernel(jupyter: JupyterProcess, tab: str, room_id: str) -> None:
+@often(3, 10)
+def test_many_times_a_killed_kernel(jupyter: JupyterProcess, tab: str, room_id: str, times: int) -> None:
     import psutil
 
     others = participants(jupyter, room_id)
     server = psutil.Process(jupyter.pid)
     processes = len(server.children(recursive=True))
-    for _ in range(10):
+    for _ in range(times):
         with RemoteKernel(jupyter.url, jupyter.token) as kernel:
             kernel.run(f"import forge_rtc_nb as rtc; room = rtc.join({room_id!r}, name='reader')")
             kernel.run(f"room.video({tab!r}).latest(timeout=20)")

@@ -66,6 +66,7 @@ def test_a_sender_whose_engine_dies_is_told_and_the_receiver_keeps_nothing(room:
     wait_for(lambda: in_use(arena) < 100_000, 30, what="what had come of it is given back")
 
 
+@pytest.mark.soak
 def test_a_receiver_whose_engine_dies_is_named_and_the_others_have_it(
     jupyter: JupyterProcess, room: rtc.Room, bob: PythonProcess
 ) -> None:
