@@ -174,11 +174,15 @@ class Association:
             self._block.outbound.set_packet_size(size)
 
     def probe(self, size: int) -> None:
-        """Sends a packet padded to ``size`` bytes (RFC 8899, RFC 4820); `ProbeAcknowledged` if it arrives and is answered."""
+        """Sends a packet padded to ``size`` bytes (RFC 8899, RFC 4820); `ProbeAcknowledged` if it arrives and is answered.
+
+        Sizes are multiples of 4: others are rounded down, also in the event.
+        """
+        size &= ~3
         if self._block is None or self.state is not State.ESTABLISHED:
             return
         heartbeat = chunk(HEARTBEAT, 0, parameter(HEARTBEAT_INFO, size.to_bytes(4, "big")))
-        rest = (size & ~3) - COMMON_HEADER - len(heartbeat) - CHUNK_HEADER
+        rest = size - COMMON_HEADER - len(heartbeat) - CHUNK_HEADER
         if rest < 0:
             raise ValueError(f"a probe of {size} bytes is too small")
         self._probes.append(size)

@@ -17,6 +17,8 @@ INITIAL_BURST: Final = 10
 """Packets that may go out at once where nothing is known about the path: RFC 6928, RFC 9002 section 7.7."""
 TIMER: Final = 0.002
 """Seconds that a timer of the layer above may be late: what pacing would send meanwhile goes out at once."""
+ROUND_SAMPLES: Final = 8
+"""Round trips that must be longer, all of them, before a queue is believed to have grown: RFC 9406."""
 EPOCH: Final = 10.0
 """The shortest round trip is that of the last one or two of these."""
 
@@ -31,6 +33,9 @@ class RoundTrip:
         self._shortest = self._previous = float("inf")
         self._epoch = 0.0
         self._next = float("-inf")
+        self._of_round: list[float] = []
+        self.grows = False
+        """Whether every packet of the last round trip took clearly longer than the shortest (RFC 9406 section 4.2)."""
 
     @property
     def shortest(self) -> float:
@@ -41,13 +46,18 @@ class RoundTrip:
         if now - self._epoch > EPOCH:
             self._previous, self._shortest, self._epoch = self._shortest, seconds, now
         self._shortest = min(self._shortest, seconds)
+        self._of_round.append(seconds)
         if now < self._next:
             return  # section 6.3.1 C: once a round trip
         if self.smoothed is None:
             self.smoothed, self._variation = seconds, seconds / 2
+            self._of_round.clear()
         else:
             self._variation += (abs(self.smoothed - seconds) - self._variation) / 4
             self.smoothed += (seconds - self.smoothed) / 8
+        if len(self._of_round) >= ROUND_SAMPLES:
+            self.grows = min(self._of_round) > self.shortest + min(0.016, max(0.004, self.shortest / 8))
+            self._of_round.clear()
         self._next = now + self.smoothed
         self.recover()
 
@@ -72,9 +82,11 @@ class RoundTrip:
 class Congestion:
     """Slow start, congestion avoidance, recovery, and a token bucket.
 
-    Bursts: section 6.1 lets a sender limit them in ways of its own choice. Here what a SACK says has left the network may be
-    replaced at once (in slow start twice that), so the acknowledgements clock the packets; beyond that they are paced at 1.25
-    (slow start: 2) windows a round trip, with a bucket for `INITIAL_BURST` packets or `TIMER` seconds.
+    Bursts: section 6.1 has them limited, to 4 packets a SACK for example, which is nothing where a SACK is for 32. Here packets
+    are paced (as RFC 9002 section 7.7) at 1.25 windows, in slow start 2, in the shortest round trip. No burst is larger than
+    `INITIAL_BURST` packets or what `TIMER` seconds of that pace carry. Where the round trip is shorter than a timer can tell,
+    only the acknowledgements clock the packets. The shortest round trip is taken because the smoothed one has delayed SACKs
+    and our own queue in it; a window that is full of that queue is held back by itself.
     """
 
     def __init__(self, packet_size: int, queue_limit: int) -> None:
@@ -104,18 +116,22 @@ class Congestion:
     def recovering(self) -> bool:
         return self._recovery_ends is not None
 
-    def acknowledged(self, size: int, cumulative: int, *, advanced: bool, was_limited: bool) -> None:
-        """A SACK for ``size`` bytes more; ``was_limited``: only the window had kept more from being sent."""
+    def acknowledged(self, size: int, cumulative: int, *, advanced: bool, under_way: int, was_limited: bool) -> None:
+        """A SACK for ``size`` bytes more, of those ``under_way``; ``was_limited``: only the window held back more.
+
+        In slow start half a window counts as all of it: the pace may not have filled it yet (as in Linux).
+        """
         if self._recovery_ends is not None:
             if cumulative < self._recovery_ends:
-                self._earn(size)
                 return
             self._recovery_ends = None
         slow_start = self.window <= self.threshold
-        self._earn(2 * size if slow_start else size)
-        if not (advanced and was_limited) or self.limit < self.window:
+        is_used = was_limited or (slow_start and 2 * under_way >= self.window)
+        if not (advanced and is_used) or self.limit < self.window:
             return
-        if slow_start:
+        if slow_start and self.round_trip.grows:
+            self.threshold = self.window - 1  # a queue has begun to fill: better to know by time than by loss
+        elif slow_start:
             self.window += min(size, ACKNOWLEDGED_AT_ONCE * self.packet_size)
             return
         self._partial += size
@@ -142,30 +158,25 @@ class Congestion:
         self._partial = 0
         self._recovery_ends = None
 
-    def _earn(self, size: int) -> None:
-        self._tokens += size
+    @property
+    def _bucket(self) -> float:
+        return max(INITIAL_BURST * self.packet_size, self._rate * TIMER)
 
     @property
     def _rate(self) -> float:
         """Bytes a second."""
-        smoothed = self.round_trip.smoothed or RTO_INITIAL
-        return (2.0 if self.window <= self.threshold else 1.25) * self.window / max(smoothed, 1e-6)
+        shortest = min(RTO_INITIAL, max(self.round_trip.shortest, 1e-6))
+        return (2.0 if self.window <= self.threshold else 1.25) * self.window / shortest
 
     def allowance(self, now: float) -> int:
         """Bytes that may be sent now."""
-        rate = self._rate
-        most = max(INITIAL_BURST * self.packet_size, rate * TIMER)
-        if self._tokens < most:
-            self._tokens = min(most, self._tokens + max(0.0, now - self._filled_at) * rate)
-        self._filled_at = now
+        if now > self._filled_at:
+            self._tokens = min(self._bucket, self._tokens + (now - self._filled_at) * self._rate)
+            self._filled_at = now
         return int(self._tokens)
 
     def spend(self, size: int) -> None:
         self._tokens = max(0.0, self._tokens - size)
-
-    def settle(self) -> None:
-        """All is sent: what was earned by acknowledgements is not saved for later bursts."""
-        self._tokens = min(self._tokens, max(INITIAL_BURST * self.packet_size, self._rate * TIMER))
 
     def allowed_at(self, now: float) -> float:
         """When a packet more may be sent; not before a timer could tell the difference."""

@@ -57,6 +57,7 @@ class Outbound:
 
     def acknowledge(self, raw: int, window: int, gaps: list[tuple[int, int]], now: float) -> None:
         """A SACK."""
+        under_way = self.flight.size
         report = self.flight.acknowledge(raw, gaps, self.congestion.packet_size)
         if report is None:
             return
@@ -65,7 +66,11 @@ class Outbound:
             self.congestion.round_trip.measure(now - report.newest.sent_at, now)
         if report.size:
             self.congestion.acknowledged(
-                report.size, self.flight.acknowledged, advanced=report.advanced, was_limited=self._limited
+                report.size,
+                self.flight.acknowledged,
+                advanced=report.advanced,
+                under_way=under_way,
+                was_limited=self._limited,
             )
         if report.lost:
             self.congestion.lost(max(each.sent_at for each in report.lost), self.flight.last_tsn, now)
@@ -138,11 +143,11 @@ class Outbound:
             self._forwarded, self._forwarded_at = point, now
 
     def _allowance(self, packer: Packer, now: float) -> int:
-        """Bytes that may be sent now, the last packet may exceed it (section 6.1 B)."""
+        """Bytes that may be sent now. The last packet may exceed it (section 6.1 B), but not almost all of that packet."""
         room = self.congestion.limit - self.flight.size
-        if room <= 0:
+        if 4 * room < self.congestion.packet_size:
             self._limited = True
-            return room
+            return 0
         paced = self.congestion.allowance(now)
         if paced <= 0:
             self.resume_at = self.congestion.allowed_at(now)
@@ -204,7 +209,6 @@ class Outbound:
             if count <= 0:
                 return
             self._send_run(message, step, count, packer, now)
-        self.congestion.settle()
 
     def _step(self, message: Outgoing) -> int:
         """Bytes of a fragment: a message is cut into equal ones, as packets of equal size go out together."""
