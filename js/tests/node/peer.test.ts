@@ -95,8 +95,7 @@ describe("what the server would refuse", () => {
     expect(peer.state).toBe("reconnecting");
   });
 
-  // Seldom, on a busy machine, a timer is left after the close; which one is not known yet.
-  test("nor do two who cannot come together ask each other without a pause", { retry: 3 }, async () => {
+  test("nor do two who cannot come together ask each other without a pause", async () => {
     unfit = ({ type }) => type === "webrtc.answer";
     peer.want("camera-9");
     let epoch = 1;
@@ -106,7 +105,7 @@ describe("what the server would refuse", () => {
       await pass(100);
       if (count("webrtc.negotiate") > before) offered(epoch++);
     }
-    await pass(100);
+    await pass(50); // the stand-in for the browser takes so long with a description, also where nobody waits for it any more
     expect(count("webrtc.negotiate")).toBeGreaterThan(5);
     expect(count("webrtc.negotiate")).toBeLessThan(20);
   });
