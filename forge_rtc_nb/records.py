@@ -103,11 +103,13 @@ def _check_options(channels: Iterable[Channel], others: Iterable[Participant]) -
     for channel in channels:
         theirs = in_force.get(channel.name, channel)
         if theirs != channel:
+            words = options_in_words(theirs)
             raise ChannelOptions(
-                f"channel {channel.name!r} is open with {_options(theirs)}: open it with these options, or choose another name"
+                f"channel {channel.name!r} is open with {words}: open it with these options, or choose another name"
             )
 
 
-def _options(channel: Channel) -> str:
+def options_in_words(channel: Channel) -> str:
+    """As one would write them in a call."""
     values = msgspec.structs.asdict(channel)
     return ", ".join(f"{name}={value!r}" for name, value in values.items() if name != "name")

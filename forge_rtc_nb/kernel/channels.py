@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from .. import control, protocol
 from ..arrays import InvalidValue
 from ..control import Body
@@ -104,8 +106,7 @@ class Channel:
     @property
     def options(self) -> dict[str, Any]:
         """``ordered``, ``reliable``, ``maxsize``, ``maxbytes``, ``policy``, as `Room.channel` describes them."""
-        fields = ("ordered", "reliable", "maxsize", "maxbytes", "policy")
-        return {field: getattr(self._options, field) for field in fields}
+        return {field: value for field, value in msgspec.structs.asdict(self._options).items() if field != "name"}
 
     @property
     def participants(self) -> list[Participant]:

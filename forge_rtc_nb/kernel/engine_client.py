@@ -142,8 +142,7 @@ class EngineClient:
         self._outgoing.put(pack(message))
 
     def _give_back(self, offset: int) -> None:
-        if self.alive:
-            self._tell(control.GiveBack(offset))
+        self._tell(control.GiveBack(offset))
 
     def open_view(self, room: str, participant: str, stream: str, pixel_format: str) -> View:
         """Have a stream written into a ring for us."""

@@ -10,6 +10,7 @@ from .. import control, protocol
 from ..control import Way
 from ..errors import Forbidden, RTCError, SignalingError, Unauthorized
 from .discovery import WAY_OUT, candidates, default_runtime_dir
+from .notebook import in_notebook
 from .room import Room
 
 TICKET_TIMEOUT = 10.0
@@ -62,7 +63,7 @@ class Joined:
             missing = [*missing, *str(error).splitlines()]
             if len(ways) == 1 and ways[0].how.startswith("the server="):
                 raise
-        if not _in_notebook():
+        if not in_notebook():
             raise SignalingError(no_way(missing))
         return False
 
@@ -142,13 +143,3 @@ def no_way(tried: list[str]) -> str:
     """What was tried, and what to do."""
     lines = "\n".join(f"  - {line}" for line in tried)
     return f"no way to a Jupyter server with the forge_rtc_nb extension. Tried:\n{lines}\nGive it yourself: {WAY_OUT}"
-
-
-def _in_notebook() -> bool:
-    """True where a widget can be shown."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
-    shell = get_ipython()
-    return shell is not None and getattr(shell, "kernel", None) is not None

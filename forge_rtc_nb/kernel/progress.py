@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any, Protocol
+from typing import Protocol
+
+from .notebook import in_notebook
 
 SHOW_AFTER = 2.0
 """Seconds after which a bar shows by itself."""
@@ -57,7 +59,7 @@ class Progress:
         self._bar = None
 
     def _show(self) -> None:
-        self._bar = _WidgetBar(self._size) if _in_notebook() else _TextBar(self._size)
+        self._bar = _WidgetBar(self._size) if in_notebook() else _TextBar(self._size)
 
 
 class _WidgetBar:
@@ -118,12 +120,3 @@ def _bytes(count: int) -> str:
             break
         size, unit = size / 1024, larger
     return f"{count} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
-
-
-def _in_notebook() -> bool:
-    if "IPython" not in sys.modules:
-        return False
-    from IPython import get_ipython
-
-    shell: Any = get_ipython()
-    return shell is not None and getattr(shell, "kernel", None) is not None

@@ -10,12 +10,11 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import msgspec
-
 from .. import control, protocol
 from ..control import Message
 from ..errors import ChannelClosed, ChannelOptions, InvalidMessage, RTCError
 from ..protocol import MAX_CHANNELS
+from ..records import options_in_words
 from .callbacks import Callbacks
 from .channels import Channel, To
 from .directory import Directory
@@ -89,7 +88,8 @@ class RoomData:
     def _open(self, client: EngineClient, options: protocol.Channel) -> Channel:
         if (present := self._channels.get(options.name)) is not None:
             if present.wire != options:
-                raise ChannelOptions(f"you have channel {options.name!r} open with {_words(present.wire)}: close() it first")
+                words = options_in_words(present.wire)
+                raise ChannelOptions(f"you have channel {options.name!r} open with {words}: close() it first")
             return present
         if len(self._channels) >= MAX_CHANNELS:
             raise RTCError(f"a participant may have {MAX_CHANNELS} channels open: close() one first")
@@ -208,7 +208,3 @@ def _whole(name: str, value: Any, most: int) -> int:
     if not 1 <= number <= most:
         raise ValueError(f"{name} is 1 to {most}, not {number}")
     return number
-
-
-def _words(options: protocol.Channel) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in msgspec.structs.asdict(options).items() if name != "name")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .. import control
-from ..errors import RTCError
+from ..errors import RTCError, RTCTimeout
 from .engine_client import EngineClient
 from .outgoing import post
 from .values import pack, unpack
@@ -92,7 +92,7 @@ class SharedMapping(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         """Returns when it is written; others see it as soon as it has reached them.
 
-        Errors: `TypeError` and `ValueError` (what cannot be sent), `MessageTooLarge`, `NotInRoom`, `MemoryError`.
+        Errors: `TypeError` and `ValueError` (what cannot be sent), `MessageTooLarge`, `NotInRoom`, `RTCTimeout`, `MemoryError`.
         """
         self._check()
         if not isinstance(key, str):
@@ -172,7 +172,7 @@ class SharedMapping(MutableMapping[str, Any]):
         request = self._host.client.start(message)
         try:
             if not request.wait(WRITE_TIMEOUT):
-                raise RTCError(f"the engine did not answer within {WRITE_TIMEOUT:g} s")
+                raise RTCTimeout(f"the engine did not answer within {WRITE_TIMEOUT:g} s")
             if request.reply is not None and request.reply.error == "KeyError":
                 raise KeyError(request.reply.message)
             if request.reply is not None and request.reply.error == "ValueError":

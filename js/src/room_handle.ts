@@ -1,6 +1,7 @@
 /** A room as a page's author holds it: who is there, their videos, and channels; runs in the browser tab. */
 
 import type { Channel } from "./data/channel";
+import { TypedEvents } from "./data/typed_events";
 import { notInRoom, type RoomError, roomFailure } from "./errors";
 import type { ChannelOptions } from "./open_channels";
 import type { Participant as ParticipantRecord, Source } from "./protocol";
@@ -41,10 +42,8 @@ export interface RoomEvents {
   state: CustomEvent<{ state: RoomState; error: RoomError | null }>;
 }
 
-type Listener<E> = ((event: E) => void) | { handleEvent(event: E): void };
-
 /** Events: "joined", "left" and "updated" with the participant as `detail`, "state" with `{ state, error }`. */
-export class RoomHandle extends EventTarget {
+export class RoomHandle extends TypedEvents<RoomEvents> {
   readonly id: string;
   readonly #session: Session;
   readonly #abort = new AbortController();
@@ -103,19 +102,6 @@ export class RoomHandle extends EventTarget {
   /** Leave the room: its channels are closed, its videos stop. Doing it twice is harmless. */
   leave(): void {
     this.#end("left", null);
-  }
-
-  override addEventListener<K extends keyof RoomEvents>(
-    type: K,
-    listener: Listener<RoomEvents[K]> | null,
-    options?: AddEventListenerOptions | boolean,
-  ): void;
-  override addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: AddEventListenerOptions | boolean,
-  ): void {
-    super.addEventListener(type, listener, options);
   }
 
   #record(): ParticipantRecord {

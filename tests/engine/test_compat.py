@@ -135,7 +135,8 @@ async def test_the_capture_clock_follows_the_senders_reports() -> None:
 # ---- what can be heard on the network ----
 
 
-async def test_an_empty_datagram_leaves_the_connection_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("datagram", [b"", bytes([128]) + bytes(1500)], ids=["empty", "media that is too long"])
+async def test_a_datagram_of_a_stranger_leaves_the_connection_alive(monkeypatch: pytest.MonkeyPatch, datagram: bytes) -> None:
     seen: list[int] = []
     patched = aioice.ice.StunProtocol.datagram_received
 
@@ -150,8 +151,8 @@ async def test_an_empty_datagram_leaves_the_connection_alive(monkeypatch: pytest
         addresses = [(line.split()[4], int(line.split()[5])) for line in lines if ":" not in line.split()[4]]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
             for address in addresses:
-                stranger.sendto(b"", address)
-        await await_for(lambda: 0 in seen, what="the empty datagram arrives")
+                stranger.sendto(datagram, address)
+        await await_for(lambda: len(datagram) in seen, what="the datagram arrives")
         for value in (200, 30, 120):
             await pair.show(value)
         assert pair.receiver.connectionState == "connected"

@@ -22,7 +22,7 @@ from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
 from forge_rtc_nb.engine.aiortc_compat import LiveReceiver
 from forge_rtc_nb.engine.aiortc_compat.dtls_transport import FastDtlsTransport
-from forge_rtc_nb.engine.aiortc_compat.ice_path import MOST_MEDIA
+from forge_rtc_nb.engine.aiortc_compat.network import MOST_MEDIA
 from forge_rtc_nb.engine.datachannel.udp_transport import UdpTransport
 from tests.engine.fast_pair import FastPair, coturn, dtls, fast_pair, ice, run_on, sockets
 from tests.engine.pairs import HandTrack, MemorySink

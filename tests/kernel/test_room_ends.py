@@ -116,7 +116,7 @@ def test_an_interrupted_join_leaves_nobody_behind(jupyter: JupyterProcess, join:
 def test_leaving_while_a_ticket_is_being_taken_leaves_nobody_behind(
     jupyter: JupyterProcess, room_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joining, "_in_notebook", lambda: True)
+    monkeypatch.setattr(joining, "in_notebook", lambda: True)
     for name in ("FORGE_RTC_SERVER_URL", "JUPYTERHUB_API_TOKEN", "JPY_PARENT_PID"):
         monkeypatch.delenv(name, raising=False)
     room = rtc.join(room_id)

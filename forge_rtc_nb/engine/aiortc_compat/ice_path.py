@@ -16,13 +16,12 @@ from aiortc import RTCIceTransport
 
 from ..datachannel.udp import Address, UdpSocket, duplicate
 from ..datachannel.udp_transport import UdpTransport
+from .network import MOST_MEDIA
 
 logger = logging.getLogger(__name__)
 
 STUN, DTLS = range(4), range(20, 64)
 """First bytes (RFC 7983 section 7)."""
-MOST_MEDIA = 1500
-"""Bytes of a media packet. pylibsrtp raises for more, which would end the connection: anybody can send such a datagram."""
 _DTLS = bytes(DTLS)
 _COMPONENT = 1
 

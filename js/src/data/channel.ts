@@ -15,6 +15,7 @@ import { type Patience, patience } from "./patience";
 import { type Message, Reader } from "./reader";
 import { Receiver, type Sender, type Shared } from "./receiver";
 import { Turns } from "./turns";
+import { TypedEvents } from "./typed_events";
 import { MAX_MESSAGE, pack, type Sendable, type Value } from "./values";
 
 /** Seconds that a send waits where it does not say how long. */
@@ -43,14 +44,12 @@ export interface ChannelEvents {
   close: Event;
 }
 
-type Listener<E> = ((event: E) => void) | { handleEvent(event: E): void };
-
 /** Events: "message" (from the first listener on they get all messages, as those of a `MessagePort`), "error", "close".
  *
  * Messages that nobody reads wait in a queue of `maxsize` and `maxbytes`. Then `policy` says: "block" lets the senders wait,
  * "drop_oldest" drops the oldest message. Where the channel is not `reliable`, of each sender only the newest message waits.
  */
-export class Channel extends EventTarget {
+export class Channel extends TypedEvents<ChannelEvents> {
   readonly name: string;
   readonly options: ChannelOptions;
   readonly #limit: number;
@@ -135,18 +134,8 @@ export class Channel extends EventTarget {
     }
   }
 
-  override addEventListener<K extends keyof ChannelEvents>(
-    type: K,
-    listener: Listener<ChannelEvents[K]> | null,
-    options?: AddEventListenerOptions | boolean,
-  ): void;
-  override addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: AddEventListenerOptions | boolean,
-  ): void {
-    super.addEventListener(type, listener, options);
-    if (type === "message" && listener) this.#reader.flow();
+  protected override listened(type: string): void {
+    if (type === "message") this.#reader.flow();
   }
 
   /** Nothing is sent or received any more; what waits fails with `why`, or a `ChannelClosed`. Doing it twice is harmless. */
