@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page
 
 import forge_rtc_nb as rtc
-from tests.kernel.test_channels import LAYOUTS, arrays
+from tests.strategies import LAYOUTS, arrays
 from tests.support import JupyterProcess, wait_for
 
 FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))

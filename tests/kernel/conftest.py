@@ -12,7 +12,9 @@ import forge_rtc_nb as rtc
 from forge_rtc_nb.kernel.engine_client import engines
 from forge_rtc_nb.kernel.joining import joined
 from forge_rtc_nb.kernel.streams import VideoStream
+from tests.kernel.others import another_kernel
 from tests.kernel.rooms import Join
+from tests.python_process import PythonProcess
 from tests.support import JupyterProcess
 
 Make = Callable[..., VideoStream]
@@ -38,6 +40,21 @@ def make() -> Iterator[Make]:
     yield synthetic
     for stream in streams:
         stream.stop()
+
+
+@pytest.fixture(scope="module")
+def room(jupyter: JupyterProcess) -> Iterator[rtc.Room]:
+    """A room of the module's own, as ann's kernel has it, which is this process."""
+    with rtc.join(f"room-{secrets.token_hex(4)}", server=jupyter.url, token=jupyter.token, name="ann") as room:
+        yield room
+
+
+@pytest.fixture(scope="module")
+def bob(jupyter: JupyterProcess, room: rtc.Room) -> Iterator[PythonProcess]:
+    """Another kernel in that room."""
+    with another_kernel(jupyter, room.id) as bob:
+        room.wait_for("bob")
+        yield bob
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import forge_rtc_nb as rtc
@@ -66,3 +68,30 @@ def settle(mark: rtc.Channel) -> None:
     ``mark`` is a channel that others have open and nobody reads much.
     """
     mark.send(None)
+
+
+class Sending:
+    """A send in a thread of its own, that is under way, and what it raised in the end."""
+
+    def __init__(self, channel: rtc.Channel, value: Any, **options: Any) -> None:
+        self.raised: BaseException | None = None
+        self._send = partial(channel.send, value, timeout=60, **{"progress": False, **options})
+        replies = channel._host.client._replies
+        before = set(replies)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        wait_for(lambda: replies.keys() - before or not self.is_under_way, what="the send is under way")
+
+    def _run(self) -> None:
+        try:
+            self._send()
+        except BaseException as error:
+            self.raised = error
+
+    @property
+    def is_under_way(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self) -> None:
+        self._thread.join(20)
+        assert not self.is_under_way

@@ -4,48 +4,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
 import forge_rtc_nb as rtc
 from forge_rtc_nb.arrays import DTYPES
-from tests.kernel.others import ECHO, IN_USE, another_kernel, channel_name, open_everywhere
+from tests.kernel.others import ECHO, IN_USE, Sending, another_kernel, channel_name, open_everywhere
 from tests.kernel.rooms import Join
 from tests.kernel.test_fork import in_child
 from tests.python_process import PythonProcess, RemoteError
+from tests.strategies import LAYOUTS, arrays
 from tests.support import JupyterProcess, wait_for
 
 FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
 SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-LAYOUTS: dict[str, Callable[[Any], Any]] = {
-    "as made": lambda array: array,
-    "Fortran": np.asfortranarray,
-    "transposed": np.transpose,
-    "backwards": lambda array: array[::-1] if array.ndim else array,
-    "every second": lambda array: array[..., ::2] if array.ndim else array,
-    "broadcast": lambda array: np.broadcast_to(array, (2, *array.shape)),
-    "of another": lambda array: np.concatenate([array.ravel()] * 2)[: array.size].reshape(array.shape),
-}
-
-
-@pytest.fixture(scope="module")
-def room(jupyter: JupyterProcess) -> Iterator[rtc.Room]:
-    with rtc.join("channels", server=jupyter.url, token=jupyter.token, name="ann") as room:
-        yield room
-
-
-@pytest.fixture(scope="module")
-def bob(jupyter: JupyterProcess, room: rtc.Room) -> Iterator[PythonProcess]:
-    """The other kernel in that room."""
-    with another_kernel(jupyter, room.id) as bob:
-        room.wait_for("bob")
-        yield bob
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +39,6 @@ def echo(room: rtc.Room, bob: PythonProcess) -> rtc.Channel:
 def through(echo: rtc.Channel, value: object) -> Any:
     echo.send(value)
     return echo.recv()
-
-
-def arrays() -> st.SearchStrategy[np.ndarray[Any, Any]]:
-    shapes = hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=5)
-    return st.sampled_from(sorted(DTYPES)).flatmap(lambda name: hnp.arrays(name, shapes))
 
 
 @settings(max_examples=int(150 * FUZZ), deadline=None, suppress_health_check=SLOW)
@@ -277,8 +249,11 @@ def test_closing_ends_those_who_wait_for_messages(room: rtc.Room, bob: PythonPro
 def test_sending_to_a_channel_that_is_closed_meanwhile_ends(room: rtc.Room, bob: PythonProcess) -> None:
     channel = open_everywhere(room, bob, maxsize=1)
     channel.send(0)
-    bob.start("time.sleep(0.3); ch.close()")
-    channel.send(1)  # bob has no room for it, until bob has no channel
+    sending = Sending(channel, 1)  # bob has no room for it, until bob has no channel
+    assert sending.is_under_way
+    bob.run("ch.close()")
+    sending.join()
+    assert sending.raised is None
     wait_for(lambda: not channel.participants, what="bob's channel is closed")
 
 

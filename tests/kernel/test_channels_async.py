@@ -10,21 +10,9 @@ import numpy as np
 import pytest
 
 import forge_rtc_nb as rtc
-from tests.kernel.others import ECHO, another_kernel, open_everywhere, settle
+from tests.kernel.others import ECHO, open_everywhere, settle
 from tests.python_process import PythonProcess
-from tests.support import JupyterProcess, await_for
-
-
-@pytest.fixture(scope="module")
-def room(jupyter: JupyterProcess) -> Iterator[rtc.Room]:
-    with rtc.join("async-channels", server=jupyter.url, token=jupyter.token, name="ann") as room:
-        yield room
-
-
-@pytest.fixture(scope="module")
-def bob(jupyter: JupyterProcess, room: rtc.Room) -> Iterator[PythonProcess]:
-    with another_kernel(jupyter, room.id) as bob:
-        yield bob
+from tests.support import await_for
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +68,13 @@ async def test_a_timeout_of_a_send_names_who_is_slow(channel: rtc.Channel, bob: 
     assert bob.run("ch.recv()") == 4
 
 
-async def test_a_send_that_is_cancelled_is_stopped(channel: rtc.Channel, bob: PythonProcess, mark: rtc.Channel) -> None:
+async def test_a_send_that_is_cancelled_is_stopped(
+    room: rtc.Room, channel: rtc.Channel, bob: PythonProcess, mark: rtc.Channel
+) -> None:
     await channel.asend(1)
     await channel.asend(2)
     sending = asyncio.create_task(channel.asend(3))
-    await asyncio.sleep(0.1)
+    await await_for(lambda: room._data.client._replies, what="the send is under way")
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending

@@ -17,18 +17,6 @@ from tests.python_process import PythonProcess
 from tests.support import JupyterProcess, wait_for
 
 
-@pytest.fixture(scope="module")
-def room(jupyter: JupyterProcess) -> Iterator[rtc.Room]:
-    with rtc.join("channel-callbacks", server=jupyter.url, token=jupyter.token, name="ann") as room:
-        yield room
-
-
-@pytest.fixture(scope="module")
-def bob(jupyter: JupyterProcess, room: rtc.Room) -> Iterator[PythonProcess]:
-    with another_kernel(jupyter, room.id) as bob:
-        yield bob
-
-
 @pytest.fixture
 def channel(room: rtc.Room, bob: PythonProcess) -> Iterator[rtc.Channel]:
     with open_everywhere(room, bob, maxsize=4) as channel:

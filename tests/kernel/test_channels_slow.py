@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,26 +14,13 @@ import numpy as np
 import pytest
 
 import forge_rtc_nb as rtc
-from tests.kernel.others import IN_USE, another_kernel, open_everywhere, settle
+from tests.kernel.others import IN_USE, Sending, another_kernel, open_everywhere, settle
 from tests.python_process import PythonProcess, RemoteError
 from tests.support import JupyterProcess, wait_for
 
 COLLECT = "got = []\nch.on_message(lambda value, sender: got.append(value))"
 LARGE = 60_000_000
 """Bytes that take seconds."""
-
-
-@pytest.fixture(scope="module")
-def room(jupyter: JupyterProcess) -> Iterator[rtc.Room]:
-    with rtc.join("slow-channels", server=jupyter.url, token=jupyter.token, name="ann") as room:
-        yield room
-
-
-@pytest.fixture(scope="module")
-def bob(jupyter: JupyterProcess, room: rtc.Room) -> Iterator[PythonProcess]:
-    """Reads only what a test tells it to."""
-    with another_kernel(jupyter, room.id) as bob:
-        yield bob
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +61,16 @@ def test_a_timeout_names_the_slow_ones_and_the_others_have_it(
     assert bob.run("ch.recv()") == "third"
 
 
-def test_a_send_goes_on_when_there_is_room(room: rtc.Room, bob: PythonProcess) -> None:
+def test_a_send_goes_on_when_there_is_room(room: rtc.Room, bob: PythonProcess, mark: rtc.Channel) -> None:
     channel = open_everywhere(room, bob, maxsize=2)
     for number in range(2):
         channel.send(number)
-    bob.start("time.sleep(0.3); ch.recv()")
-    began = time.monotonic()
-    channel.send(2)
-    assert time.monotonic() - began > 0.2
+    sending = Sending(channel, 2)
+    settle(mark)
+    assert sending.is_under_way
+    assert bob.run("ch.recv()") == 0
+    sending.join()
+    assert sending.raised is None
     assert bob.run("[ch.recv(), ch.recv()]") == [1, 2]
 
 
@@ -218,9 +206,11 @@ def test_a_receiver_that_leaves_is_not_waited_for(jupyter: JupyterProcess, room:
     with another_kernel(jupyter, room.id, "dora") as dora:
         channel = open_everywhere(room, bob, dora, maxsize=1)
         channel.send(1, to="dora")
-        leaving = dora.start("time.sleep(0.3); room.leave()")
-        channel.send(2)
-        leaving.result(10)
+        sending = Sending(channel, 2)
+        assert sending.is_under_way
+        dora.run("room.leave()")
+        sending.join()
+        assert sending.raised is None
         assert bob.run("ch.recv()") == 2
 
 
@@ -290,12 +280,21 @@ def test_a_bar_shows_by_itself_after_a_while_and_goes(
     channel = open_everywhere(room, bob, maxsize=1)
     channel.send(0)
     assert capsys.readouterr().err == ""
-    for progress in (None, False):
-        bob.start("time.sleep(1); ch.recv()")
-        channel.send(1, progress=progress)
-        printed = capsys.readouterr().err
-        assert (f"channel {channel.name!r}: 0 bytes of 1 bytes" in printed) == (progress is None)
-        assert printed.rpartition("\r")[2] == ""
+    unwanted = Sending(channel, "xyz", progress=False)
+    sending = Sending(channel, 1, progress=None)
+    printed = [""]
+
+    def shown() -> bool:
+        printed[0] += capsys.readouterr().err
+        return f"channel {channel.name!r}: 0 bytes of 1 bytes" in printed[0]
+
+    wait_for(shown, what="a bar")
+    bob.run("[ch.recv(), ch.recv()]")
+    sending.join()
+    unwanted.join()
+    printed[0] += capsys.readouterr().err
+    assert printed[0].rpartition("\r")[2] == ""
+    assert "of 3 bytes" not in printed[0], "that one waited longer"
 
 
 def test_a_bar_of_a_message_that_does_not_arrive_says_so(

@@ -10,22 +10,9 @@ import pytest
 
 import forge_rtc_nb as rtc
 from forge_rtc_nb.frames import Abort, Begin, Frame, More, Taken
-from tests.kernel.others import another_kernel
 from tests.kernel.raw import Raw, Wire, raw_participant
 from tests.python_process import PythonProcess
 from tests.support import JupyterProcess, wait_for
-
-
-@pytest.fixture(scope="module")
-def room(jupyter: JupyterProcess) -> Iterator[rtc.Room]:
-    with rtc.join("hostile-mapping", server=jupyter.url, token=jupyter.token, name="ann") as room:
-        yield room
-
-
-@pytest.fixture(scope="module")
-def bob(jupyter: JupyterProcess, room: rtc.Room) -> Iterator[PythonProcess]:
-    with another_kernel(jupyter, room.id) as bob:
-        yield bob
 
 
 @pytest.fixture(scope="module")
