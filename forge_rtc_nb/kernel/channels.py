@@ -16,7 +16,7 @@ from ..arrays import InvalidValue
 from ..control import Body
 from ..errors import ChannelClosed, NotInRoom, RTCError, SendTimeout
 from .arrivals import Arrivals, Arrived
-from .engine_client import EngineClient
+from .host import Host
 from .outgoing import Posted, Send, post
 from .participants import Participant
 from .progress import Progress
@@ -43,15 +43,8 @@ class Message:
     """The sender's clock at ``send``, Unix seconds."""
 
 
-class Host(Protocol):
+class ChannelHost(Host, Protocol):
     """What a channel needs of its room."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def client(self) -> EngineClient:
-        """Errors: why there is none."""
 
     @property
     def data_limit(self) -> int:
@@ -61,14 +54,6 @@ class Host(Protocol):
         """The ids of those who are meant, None for all. Errors: `PeerNotFound`."""
 
     def with_channel(self, name: str) -> list[Participant]: ...
-
-    def names(self, ids: list[str]) -> list[str]: ...
-
-    def run(self, work: Callable[[], None]) -> None:
-        """In the room's one thread for callbacks, after those that wait there."""
-
-    def report(self, error: BaseException) -> None:
-        """An ``error`` event of the room."""
 
     def closed(self, channel: Channel) -> None: ...
 
@@ -90,7 +75,7 @@ class Channel:
     ... def show(value, sender): print(sender.name, value)
     """
 
-    def __init__(self, host: Host, options: protocol.Channel) -> None:
+    def __init__(self, host: ChannelHost, options: protocol.Channel) -> None:
         self._host = host
         self._options = options
         self._handlers: list[Handler] = []

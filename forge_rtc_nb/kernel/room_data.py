@@ -28,7 +28,7 @@ OPEN_TIMEOUT = 15.0
 
 
 class RoomData:
-    """The channels and the mapping of one `Room`, and what they need of it (`channels.Host`, `shared.Host`).
+    """The channels and the mapping of one `Room`, and what they need of it (`channels.ChannelHost`, `shared.SharedHost`).
 
     ``client_of`` raises where there is none.
     """
@@ -145,7 +145,7 @@ class RoomData:
         if self._shared is not None:
             self._shared.abandon(over)
 
-    # What channels need (`channels.Host`).
+    # What channels need (`channels.ChannelHost`).
 
     def receivers(self, name: str, to: To) -> list[str] | None:
         if to is None:

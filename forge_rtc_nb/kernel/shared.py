@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from .. import control
 from ..errors import RTCError, RTCTimeout
-from .engine_client import EngineClient
+from .host import Host
 from .outgoing import post
 from .values import pack, unpack
 
@@ -24,27 +24,12 @@ WRITE_TIMEOUT = 30.0
 Handler = Callable[[str, Any, str], Any]
 
 
-class Host(Protocol):
+class SharedHost(Host, Protocol):
     """What the mapping needs of its room."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def client(self) -> EngineClient:
-        """Errors: why there is none."""
 
     @property
     def shared_limit(self) -> int:
         """Bytes that one value may have."""
-
-    def names(self, ids: list[str]) -> list[str]: ...
-
-    def run(self, work: Callable[[], None]) -> None:
-        """In the room's one thread for callbacks, after those that wait there."""
-
-    def report(self, error: BaseException) -> None:
-        """An ``error`` event of the room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +53,7 @@ class SharedMapping(MutableMapping[str, Any]):
     ... def show(key, value, writer): print(writer, "wrote", key)
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: SharedHost) -> None:
         self._host = host
         self._values: dict[str, _Stored] = {}
         self._handlers: list[Handler] = []

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from .assembly import Memory
 from .replica_wire import MAX_KEYS, Entry, Have, Version
 
 MAX_ASKED = 64
 """Values that are asked of one peer at a time, so that those who have the same share the work."""
 MAX_HAS = 2 * MAX_KEYS
 """Values that a peer may announce. Twice as many as there can be: it may forget a deleted key before it has told of it."""
-
-
-class Memory(Protocol):
-    """A memory block with a body in it."""
-
-    @property
-    def memory(self) -> memoryview: ...
 
 
 Body = bytes | memoryview | Memory
