@@ -279,6 +279,7 @@ class DataLink:
         port.channel = channel
         channel.bufferedAmountLowThreshold = 0
         channel.on("message", lambda data: self._receive(port, channel, data))
+        channel.on("error", lambda error: self._failed(port, channel, error))
         channel.on("close", lambda: self._closed(port, channel))
         channel.on("bufferedamountlow", self.pump)
         if channel.readyState == "open":
@@ -301,17 +302,24 @@ class DataLink:
         self._guarded(port, lambda: self._take(port, data))
         self.pump()
 
+    def _failed(self, port: Port, channel: RTCDataChannel, error: Exception) -> None:
+        if port.channel is channel:
+            self._break(port, error)
+
     def _guarded(self, port: Port, work: Callable[[], None]) -> None:
         """What goes wrong with what the other side sends costs it this data channel, and nothing else."""
         try:
             work()
         except (FrameError, Violation, MemoryError) as error:
-            self._fault(port.label, str(error))
-            self._drop(port)
-            # Half of the time that whoever opens waits: nobody who keeps to the rules is turned away.
-            port.shut_until = time.monotonic() + self._open_again(port) / 2
+            self._break(port, error)
         else:
             self.flush(port)
+
+    def _break(self, port: Port, error: Exception) -> None:
+        self._fault(port.label, str(error))
+        self._drop(port)
+        # Half of the time that whoever opens waits: nobody who keeps to the rules is turned away.
+        port.shut_until = time.monotonic() + self._open_again(port) / 2
 
     def _take(self, port: Port, data: bytes) -> None:
         frame = decode(data)

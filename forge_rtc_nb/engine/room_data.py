@@ -11,7 +11,7 @@ from ..arena import Extent
 from ..arrays import MessageTooLarge
 from ..control import Control
 from ..errors import ChannelClosed, RTCError
-from ..protocol import Channel, Error, Limits, Message, Participant, Pong, Welcome
+from ..protocol import Channel, Limits, Participant, Welcome
 from .announcing import Announcer
 from .bodies import Bodies
 from .channels import Channels
@@ -20,8 +20,6 @@ from .data.replica import Change
 from .datalink import DataLink, Port
 from .overview import LABEL, Overview
 from .shared_map import SharedMap
-from .signaling import Entry
-from .tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -31,23 +29,22 @@ class RoomData:
 
     def __init__(
         self,
-        entry: Entry,
+        room: str,
         bodies: Bodies,
         post: Callable[[Control], None],
-        send: Callable[[Message], None],
+        announcer: Announcer,
         link_of: Callable[[str], DataLink],
         changed: Callable[[str], None],
         participants: Mapping[str, Participant],
-        tasks: Tasks,
     ) -> None:
-        self._room = entry.room
+        self._room = room
         self._bodies = bodies
         self._post = post
         self._participants = participants
-        self._announcer = Announcer(entry, send, tasks)
+        self._announcer = announcer
         self._link_of = link_of
         self._changed = changed
-        self._channels = Channels(entry.room, bodies, post, link_of, changed, self._sent)
+        self._channels = Channels(room, bodies, post, link_of, changed, self._sent)
         self._limits: Limits | None = None
         self._shared: SharedMap | None = None
         self._overview: Overview | None = None
@@ -85,10 +82,6 @@ class RoomData:
     def expect(self, participant_id: str, label: str) -> Port | None:
         """What a participant may open whenever it likes."""
         return self._overview.port(participant_id) if label == LABEL and self._overview is not None else None
-
-    def answered(self, message: Error | Pong) -> None:
-        """The server answered something that may be ours."""
-        self._announcer.receive(message)
 
     def refresh(self) -> None:
         """Records have changed."""

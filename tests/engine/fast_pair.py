@@ -12,28 +12,13 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-import aiortc.rtcpeerconnection
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection
 
 from forge_rtc_nb.engine.aiortc_compat import install
-from forge_rtc_nb.engine.aiortc_compat.dtls_transport import FastDtlsTransport
-from forge_rtc_nb.engine.aiortc_compat.sctp_transport import FastSctpTransport
 from tests.support import await_for, free_port, stop_process, wait_for
 
 install()
-
-
-@contextmanager
-def fast() -> Iterator[None]:
-    """Connections that are made here are fast ones."""
-    module: Any = aiortc.rtcpeerconnection
-    with (
-        mock.patch.object(module, "RTCDtlsTransport", FastDtlsTransport),
-        mock.patch.object(module, "RTCSctpTransport", FastSctpTransport),
-    ):
-        yield
 
 
 def run_on(loop: str, test: Callable[[], Awaitable[None]]) -> None:
@@ -91,25 +76,26 @@ async def negotiate(offerer: RTCPeerConnection, answerer: RTCPeerConnection) -> 
 
 @asynccontextmanager
 async def fast_pair(
-    near_config: RTCConfiguration | None = None, prepare: Callable[[RTCPeerConnection, RTCPeerConnection], None] | None = None
+    near_config: RTCConfiguration | None = None,
+    prepare: Callable[[RTCPeerConnection, RTCPeerConnection], None] | None = None,
+    far_config: RTCConfiguration | None = None,
 ) -> AsyncIterator[FastPair]:
     """Connected, with one open channel."""
     plain = RTCConfiguration(iceServers=[])
-    with fast():
-        near, far = RTCPeerConnection(near_config or plain), RTCPeerConnection(plain)
-        try:
-            out, in_ = (end.createDataChannel("both", negotiated=True, id=0) for end in (near, far))
-            pair = FastPair(near, far, out, in_)
-            pair.in_.on("message", pair.heard.append)
-            pair.out.on("message", pair.back.append)
-            if prepare is not None:
-                prepare(near, far)
-            await negotiate(near, far)
-            ends = (pair.out, pair.in_)
-            await await_for(lambda: all(end.readyState == "open" for end in ends), what="open channels")
-            yield pair
-        finally:
-            await asyncio.gather(near.close(), far.close())
+    near, far = RTCPeerConnection(near_config or plain), RTCPeerConnection(far_config or plain)
+    try:
+        out, in_ = (end.createDataChannel("both", negotiated=True, id=0) for end in (near, far))
+        pair = FastPair(near, far, out, in_)
+        pair.in_.on("message", pair.heard.append)
+        pair.out.on("message", pair.back.append)
+        if prepare is not None:
+            prepare(near, far)
+        await negotiate(near, far)
+        ends = (pair.out, pair.in_)
+        await await_for(lambda: all(end.readyState == "open" for end in ends), what="open channels")
+        yield pair
+    finally:
+        await asyncio.gather(near.close(), far.close())
 
 
 def sockets() -> int:

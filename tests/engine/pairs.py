@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -23,6 +23,13 @@ from tests.support import await_for
 install()
 
 SIZE = (240, 320)
+
+
+def send_raw(connection: RTCPeerConnection, stream: int, ppid: int, data: bytes, ordered: bool = True) -> None:
+    """A message of SCTP, whatever `RTCDataChannel` thinks of it; ``ppid`` as RFC 8831 section 8 has them."""
+    transport: Any = connection.sctp
+    transport._association.send(stream, ppid, data, ordered=ordered, now=time.monotonic())
+    transport._wake()
 
 
 class HandTrack(MediaStreamTrack):
@@ -75,6 +82,7 @@ class MemorySink:
     """A `VideoSink` that keeps the brightness of what it gets."""
 
     pictures: list[Delivered] = field(default_factory=list)
+    kind: Literal["video"] = "video"
 
     def deliver(self, picture: av.VideoFrame, captured: float, fresh: bool) -> None:
         luma: Any = np.frombuffer(picture.planes[0], np.uint8)  # type: ignore[call-overload]

@@ -22,8 +22,9 @@ Messages = Mapping[Channel, list[bytes]]
 Condition = Callable[[], bool | Awaitable[bool]]
 
 COMMANDS = {
-    "stock": ("tests.engine.raw_end", "aiortc"),
-    "wrtc": ("tests.engine.raw_end", "webrtc.aiortc"),
+    "ours": ("tests.engine.raw_end", "ours"),
+    "stock": ("tests.engine.raw_end", "stock"),
+    "wrtc": ("tests.engine.raw_end", "wrtc"),
     "chromium": ("tests.engine.raw_chromium",),
 }
 """The other ends."""

@@ -1,7 +1,7 @@
-"""The other end of raw data channels, in a process of its own: ``python -m tests.engine.raw_end LIBRARY`` (end process).
+"""The other end of raw data channels, in a process of its own: ``python -m tests.engine.raw_end KIND`` (end process).
 
-LIBRARY is ``aiortc``, as it is, without our patches, or ``webrtc.aiortc``: libwebrtc (wrtc) under the same names. The class is
-also the near end, in the test process, where the patches are in place.
+KIND is ``ours``; ``stock``, aiortc as it is; or ``wrtc``, libwebrtc under the same names. The class is also the near end,
+in the test process.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode
 from importlib import import_module
 from typing import Any
 
+from forge_rtc_nb.engine.aiortc_compat import install
 from tests.bench.data_worker import answer, parse
 
 SIDE = "far"
@@ -96,5 +97,12 @@ async def work(library: Any) -> None:
     await end.close()
 
 
+def library(kind: str) -> Any:
+    """What has `RTCPeerConnection` and the rest."""
+    if kind == "ours":
+        install()
+    return import_module("webrtc.aiortc" if kind == "wrtc" else "aiortc")
+
+
 if __name__ == "__main__":
-    asyncio.run(work(import_module(sys.argv[1])))
+    asyncio.run(work(library(sys.argv[1])))

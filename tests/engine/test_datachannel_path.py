@@ -8,6 +8,7 @@ import random
 import socket
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from forge_rtc_nb.engine.aiortc_compat import LiveReceiver
 from forge_rtc_nb.engine.aiortc_compat.dtls_transport import FastDtlsTransport
 from forge_rtc_nb.engine.aiortc_compat.network import MOST_MEDIA
+from forge_rtc_nb.engine.datachannel.path_search import BASE
 from forge_rtc_nb.engine.datachannel.udp_transport import UdpTransport
 from tests.engine.fast_pair import FastPair, coturn, dtls, fast_pair, ice, run_on, sockets
 from tests.engine.pairs import HandTrack, MemorySink
@@ -203,6 +205,29 @@ def test_through_turn_data_takes_aioices_way(loop: str, transport: str, tmp_path
         run_on(loop, test)
 
 
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("both", [True, False], ids=["from relay to relay", "to a relay"])
+async def test_two_engines_that_have_only_relays_exchange_all_in_small_packets(
+    transport: str, both: bool, tmp_path: Path
+) -> None:
+    with coturn(tmp_path) as port:
+        server = RTCIceServer(f"turn:127.0.0.1:{port}?transport={transport}", username="nb", credential="secret")
+        relayed = RTCConfiguration(iceServers=[server], iceTransportPolicy=RTCIceTransportPolicy.RELAY)
+        async with fast_pair(relayed, far_config=relayed if both else None) as pair:
+            data = [random.Random(n).randbytes(262_144) for n in range(16)]
+            for message in data:
+                pair.out.send(message)
+                pair.in_.send(message)
+            await await_for(lambda: len(pair.heard) == len(pair.back) == len(data), 60, "all messages")
+            assert [sha256(each).digest() for each in pair.heard] == [sha256(each).digest() for each in data]
+            assert pair.heard == pair.back
+            for end in (pair.near, pair.far):
+                transports: Any = end.sctp
+                assert dtls(end)._path.relayed
+                assert transports._search.at is None
+                assert transports._association.packet_size == BASE
+
+
 async def test_where_the_socket_cannot_be_taken_over_data_takes_aioices_way(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(sock: Any) -> socket.socket:
         raise OSError("no descriptor is left")
@@ -258,7 +283,7 @@ async def test_statistics_count_what_goes_the_fast_way() -> None:
         near, far = (next(iter(dtls(end)._get_stats().values())) for end in (pair.near, pair.far))
         assert near.bytesSent > 120_000
         assert far.bytesReceived > 120_000
-        assert 100 <= far.packetsReceived <= near.packetsSent
+        assert 8 <= far.packetsReceived <= near.packetsSent
 
 
 async def test_records_that_wait_in_aioices_queue_come_before_those_that_come_later() -> None:

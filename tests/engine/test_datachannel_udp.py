@@ -16,7 +16,18 @@ from typing import Any
 import pytest
 
 from forge_rtc_nb.engine.datachannel import udp_transport
-from forge_rtc_nb.engine.datachannel.udp import MAX_SEGMENTS, SOL_UDP, UDP_GRO, Address, UdpSocket
+from forge_rtc_nb.engine.datachannel.udp import (
+    HALF,
+    MAX_SEGMENTS,
+    PMTUDISC_DONT,
+    PMTUDISC_PROBE,
+    PMTUDISC_WANT,
+    SOL_UDP,
+    UDP_GRO,
+    Address,
+    Span,
+    UdpSocket,
+)
 from forge_rtc_nb.engine.datachannel.udp_transport import UdpTransport
 from tests.engine.fast_pair import run_on
 from tests.support import await_for
@@ -45,8 +56,7 @@ def arrivals(sock: UdpSocket) -> list[bytes]:
     """All that is there, apart."""
     got = []
     while (found := sock.receive()) is not None:
-        size, segment, _ = found
-        got += [bytes(sock.buffer[start : min(start + segment, size)]) for start in range(0, size, segment)]
+        got += [bytes(sock.buffer[start:end]) for start, end in found[0]]
     return got
 
 
@@ -84,10 +94,36 @@ def test_a_run_longer_than_one_call_takes_goes_in_several() -> None:
 def test_groups_need_fewer_calls() -> None:
     with two() as (near, far, address):
         near.send_run(memoryview(bytes(40 * 1200)), 1200, address)
+        assert far._read(0) == (40 * 1200, 1200, near.sock.getsockname())
+        assert far.sock.getsockopt(SOL_UDP, UDP_GRO) == 1
+
+
+def test_datagrams_of_two_senders_are_told_apart() -> None:
+    with two() as (near, far, address), two() as (other, _, _):
+        senders = (near, near, other, near, other, other)
+        for number, sender in enumerate(senders):
+            sender.send_run(memoryview(bytes([number]) * 1000), 400, address)
+        found = []
+        while (got := far.receive()) is not None:
+            found.append((b"".join(far.buffer[start:end] for start, end in got[0]), got[1]))
+        expected = [
+            (b"".join(bytes([number]) * 1000 for number in numbers), sender.sock.getsockname())
+            for numbers, sender in (((0, 1), near), ((2,), other), ((3,), near), ((4, 5), other))
+        ]
+        assert found == expected
+
+
+def test_what_does_not_fit_into_the_buffer_is_read_next() -> None:
+    with two() as (near, far, address):
+        sent = [os.urandom(size) for size in (60_000, 60_000, 5_000, 65_507, 1)]
+        for data in sent:
+            near.send_run(memoryview(data), len(data), address)
         found = far.receive()
         assert found is not None
-        assert found[:2] == (40 * 1200, 1200)
-        assert far.sock.getsockopt(SOL_UDP, UDP_GRO) == 1
+        assert HALF < found[0][-1][1] < len(far.buffer)
+        assert not far.drained
+        assert [bytes(far.buffer[start:end]) for start, end in found[0]] + arrivals(far) == sent
+        assert far.drained
 
 
 @pytest.mark.skipif(not LINUX, reason="groups are Linux's")
@@ -172,15 +208,21 @@ def test_an_empty_datagram_hides_nothing() -> None:
     with two() as (near, far, address):
         near.sock.sendto(b"", address)
         near.sock.sendto(b"x", address)
-        assert far.receive() == (0, 1, near.sock.getsockname())
         assert arrivals(far) == [b"x"]
 
 
 @pytest.mark.skipif(not LINUX, reason="an option of Linux")
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
-def test_fragments_can_be_forbidden(family: socket.AddressFamily) -> None:
+def test_fragments_are_as_is_asked_for(family: socket.AddressFamily) -> None:
     with two(family) as (near, far, address):
+        level, option = (41, 23) if family == socket.AF_INET6 else (0, 10)
+        first = near.sock.getsockopt(level, option)
+        near.may_fragment()
+        assert near.sock.getsockopt(level, option) == PMTUDISC_DONT
+        near.fragment_if_known()
+        assert near.sock.getsockopt(level, option) == first == PMTUDISC_WANT
         assert near.never_fragment()
+        assert near.sock.getsockopt(level, option) == PMTUDISC_PROBE
         near.send_run(memoryview(bytes(20_000)), 20_000, address)  # loopback takes 65,536
         assert arrivals(far) == [bytes(20_000)]
 
@@ -196,8 +238,8 @@ class Listener:
         self.batches = self.writables = 0
         self.lost: list[Exception | None] = []
 
-    def datagrams_received(self, buffer: bytearray, size: int, segment: int, address: Address) -> None:
-        self.got += [bytes(buffer[start : min(start + segment, size)]) for start in range(0, size, segment)]
+    def datagrams_received(self, buffer: bytearray, spans: list[Span], address: Address) -> None:
+        self.got += [bytes(buffer[start:end]) for start, end in spans]
 
     def batch_ended(self) -> None:
         self.batches += 1
@@ -224,6 +266,24 @@ def test_a_transport_reads_all_there_is_and_then_says_so(loop: str) -> None:
             assert listener.batches == 1
         transport.close()
         await await_for(lambda: listener.lost == [None], what="connection_lost")
+
+    run_on(loop, test)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_senders_in_turn_have_all_of_theirs_read(loop: str) -> None:
+    """However many they are in one batch."""
+
+    async def test() -> None:
+        listener = Listener()
+        transport = UdpTransport(asyncio.get_running_loop(), bound(), listener)
+        with two() as (near, other, _):
+            for number in range(50):
+                for sender in (near, other):
+                    sender.send_run(memoryview(bytes([number])), 1, transport.get_extra_info("sockname"))
+            await await_for(lambda: len(listener.got) == 100, what="all of it")
+            assert listener.got == [bytes([number]) for number in range(50) for _ in range(2)]
+        transport.close()
 
     run_on(loop, test)
 

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 from aiortc import RTCDataChannel, RTCSessionDescription
 from websockets.asyncio.client import ClientConnection, connect
 
+from forge_rtc_nb.engine.aiortc_compat.sctp_dcep import DCEP
 from forge_rtc_nb.engine.datalink import PROTOCOL
 from forge_rtc_nb.frames import Begin, Frame, Taken, decode, encode
-from tests.engine.pairs import new_connection
+from tests.engine.pairs import new_connection, send_raw
 from tests.support import JupyterProcess, await_for, wait_for
 
 T = TypeVar("T")
@@ -117,16 +118,16 @@ class Raw:
 
     def dcep(self, stream: int, data: bytes) -> None:
         """A message of the Data Channel Establishment Protocol, right or wrong (RFC 8832)."""
-        from aiortc.rtcsctptransport import WEBRTC_DCEP
-
-        transport: Any = self._pc.sctp
-        self.call(transport._send(stream, WEBRTC_DCEP, data))
+        self.call(self._dcep(stream, data))
 
     def close(self) -> None:
         self.call(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _dcep(self, stream: int, data: bytes) -> None:
+        send_raw(self._pc, stream, DCEP, data)
 
     async def _new_connection(self) -> Any:
         pc = new_connection()

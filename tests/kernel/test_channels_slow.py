@@ -196,7 +196,7 @@ def test_an_interrupt_stops_a_message_and_the_next_one_arrives(room: rtc.Room, b
 def test_a_timeout_stops_a_message_too(room: rtc.Room, bob: PythonProcess) -> None:
     channel = open_everywhere(room, bob)
     with pytest.raises(rtc.SendTimeout, match="'bob'"):
-        channel.send(np.zeros(LARGE, np.uint8), timeout=0.3, progress=False)
+        channel.send(np.zeros(4 * LARGE, np.uint8), timeout=0.3, progress=False)
     wait_for(lambda: room._data.client.arena.in_use == 0, what="our memory is free again")
     channel.send("the next one")
     assert bob.run("ch.recv()") == "the next one"
@@ -262,12 +262,19 @@ def test_a_bar_that_was_asked_for_ends_full_and_stays(
     room: rtc.Room, bob: PythonProcess, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_a_terminal(monkeypatch)
-    channel = open_everywhere(room, bob)
-    reading = bob.start("ch.recv(30).nbytes")
-    channel.send(np.zeros(12_000_000, np.uint8), progress=True)
-    assert reading.result(10) == 12_000_000
-    lines = [line.strip() for line in capsys.readouterr().err.split("\r")]
-    assert any(f"channel {channel.name!r}: " in line and " of 11.4 MiB" in line for line in lines)
+    channel = open_everywhere(room, bob, maxsize=1)
+    channel.send(0)
+    sending = Sending(channel, np.zeros(12_000_000, np.uint8), progress=True)
+    printed = [""]
+
+    def shown() -> bool:
+        printed[0] += capsys.readouterr().err
+        return f"channel {channel.name!r}: " in printed[0] and " of 11.4 MiB" in printed[0]
+
+    wait_for(shown, what="a bar")
+    assert bob.run("[ch.recv(), ch.recv(30).nbytes]") == [0, 12_000_000]
+    sending.join()
+    lines = [line.strip() for line in (printed[0] + capsys.readouterr().err).split("\r")]
     assert "#" * 30 in lines[-2]
     assert lines[-1].startswith(f"channel {channel.name!r}: 11.4 MiB in ")
 

@@ -139,6 +139,7 @@ def check(end: End) -> None:
     assert tsns == list(range(flight.acknowledged + 1, flight.next_tsn))
     assert outbound.congestion.window >= outbound.congestion.packet_size
     assert (outbound.t3 is not None) >= bool(flight)
+    assert inbound._reassembly._firsts == sorted(inbound._reassembly._by_first)
     assert 0 <= inbound.window <= inbound._window
     assert all(queue.buffered >= 0 for queue in outbound.schedule._queues.values())
 

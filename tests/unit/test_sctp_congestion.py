@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from forge_rtc_nb.engine.datachannel.chunks import AT_ONCE, DATA, FIRST, LAST, SACK, packet, parse_sack, sack_chunk
-from forge_rtc_nb.engine.datachannel.congestion import RTO_MAX, RTO_MIN, TIMER
-from forge_rtc_nb.engine.datachannel.control_block import SACK_DELAY
+from forge_rtc_nb.engine.datachannel.congestion import RTO_MAX, RTO_MIN, SACK_DELAY, TIMER
 from forge_rtc_nb.engine.datachannel.events import ProbeAcknowledged
+from forge_rtc_nb.engine.datachannel.setup import Capacity
 from tests.unit.sctp_network import DELAY, End, Network, answers, data_chunk, tell
 
 PACKET = 1200
@@ -133,8 +133,7 @@ def test_t3_sends_one_packet_again_and_backs_off_up_to_its_maximum() -> None:
     client = network.client
     times, before = [network.now], len(client.sent)
     while not client.closed:
-        assert client.association.deadline is not None
-        network.now = client.association.deadline
+        network.now = client.outbound.t3
         client.association.on_timer(network.now)
         network.flush(client)
         times.append(network.now)
@@ -151,9 +150,7 @@ def test_after_t3_all_that_is_missing_goes_out_again_in_slow_start() -> None:
     network.now += DELAY
     acknowledge(network, 4)
     congestion = network.client.outbound.congestion
-    deadline = network.client.association.deadline
-    assert deadline is not None
-    network.now = deadline
+    network.now = network.client.outbound.t3
     network.client.association.on_timer(network.now)
     network.flush(network.client)
     assert congestion.window == PACKET
@@ -263,7 +260,7 @@ def acknowledged(network: Network, end: End) -> int:
 
 
 def test_a_batch_is_acknowledged_once_and_a_single_packet_after_a_moment() -> None:
-    network = Network().establish()
+    network = Network(capacity=Capacity(PACKET)).establish()
     server, tsn = network.server, network.server.inbound.tsn + 1
     assert not answers(tell(network, server, data_chunk(tsn, FIRST | LAST, 0, 0, b"x")), SACK)
     assert server.association.deadline == network.now + SACK_DELAY
@@ -276,6 +273,18 @@ def test_a_batch_is_acknowledged_once_and_a_single_packet_after_a_moment() -> No
     server.association.end_batch(network.now)
     network.flush(server)
     assert acknowledged(network, server) == 3
+
+
+def test_others_get_an_acknowledgement_for_three_packets_each_in_one_of_its_own() -> None:
+    network = Network().establish()
+    server, first = network.server, network.server.inbound.tsn + 1
+    for number in range(20):
+        part = data_chunk(first + number, FIRST | LAST, 0, number, b"x")
+        server.association.receive(network_packet(server, part), network.now)
+    server.association.end_batch(network.now)
+    sent = server.association.take_packets(network.now, 64)
+    told = [[parse_sack(value)[0] - first + 1 for value in answers([each], SACK)] for each in sent]
+    assert told == [[3], [6], [9], [12], [15], [18], [20]]
 
 
 def network_packet(end: End, part: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_rtc_nb.engine.datachannel.ranges import Ranges
@@ -20,6 +20,7 @@ def numbers(ranges: Ranges) -> set[int]:
 
 
 @given(st.lists(SPANS), SPANS, st.integers(-1, 70))
+@settings(deadline=None)
 def test_they_are_the_set_of_what_was_added(spans: list[tuple[int, int]], span: tuple[int, int], through: int) -> None:
     ranges, expected = Ranges(), set[int]()
     for start, end in spans:

@@ -34,6 +34,9 @@ class PacketReceiver(Protocol):
     def writable(self) -> None:
         """`FastDtlsTransport.blocked` is False again."""
 
+    def path_changed(self) -> None:
+        """Packets take another way from now on."""
+
 
 class FastDtlsTransport(RTCDtlsTransport):
     """Until it is connected it is aiortc's; then what comes goes to the data receiver, a `PacketReceiver`, at once."""
@@ -51,14 +54,26 @@ class FastDtlsTransport(RTCDtlsTransport):
 
     @property
     def receive_room(self) -> int | None:
-        """Bytes that the system keeps for us while we are busy; None where it is not known."""
+        """Bytes of packets that wait for us while we are busy before some are lost; None where it is not known."""
         socket = self._path.socket if self._path is not None else None
         return socket.receive_room if socket is not None else None
 
     def never_fragment(self) -> bool:
         """Whether large packets from now on arrive whole or not at all, as a search for the path's size needs it."""
+        path = self._path
+        return path is not None and path.socket is not None and not path.relayed and path.socket.never_fragment()
+
+    def fragment_if_known(self) -> None:
+        """As at first: the system cuts what is larger than it knows the path to carry."""
         socket = self._path.socket if self._path is not None else None
-        return socket is not None and socket.never_fragment()
+        if socket is not None:
+            socket.fragment_if_known()
+
+    def may_fragment(self) -> None:
+        """Anybody may cut them: for large packets that are under way when the path turns out not to carry them."""
+        socket = self._path.socket if self._path is not None else None
+        if socket is not None:
+            socket.may_fragment()
 
     def send_packets(self, packets: Sequence[bytes]) -> None:
         """A record each, in this order; `ConnectionError` where the connection is over."""
@@ -95,6 +110,10 @@ class FastDtlsTransport(RTCDtlsTransport):
     def writable(self) -> None:
         if self._data_receiver is not None:
             self._receiver.writable()
+
+    def path_changed(self) -> None:
+        if self._data_receiver is not None:
+            self._receiver.path_changed()
 
     async def _send_data(self, data: bytes) -> None:
         self.send_packets([data])

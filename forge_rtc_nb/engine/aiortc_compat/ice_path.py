@@ -14,7 +14,7 @@ import aioice.ice as ice
 from aioice.turn import TurnTransport
 from aiortc import RTCIceTransport
 
-from ..datachannel.udp import Address, UdpSocket, duplicate
+from ..datachannel.udp import Address, Span, UdpSocket, duplicate
 from ..datachannel.udp_transport import UdpTransport
 from .network import MOST_MEDIA
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 STUN, DTLS = range(4), range(20, 64)
 """First bytes (RFC 7983 section 7)."""
-_DTLS = bytes(DTLS)
+_FIRST, _LAST = DTLS.start, DTLS.stop
 _COMPONENT = 1
 
 
@@ -37,6 +37,9 @@ class Owner(Protocol):
 
     def writable(self) -> None:
         """`IcePath.blocked` is False again."""
+
+    def path_changed(self) -> None:
+        """Another pair is nominated: datagrams take another way."""
 
 
 class IcePath:
@@ -67,11 +70,17 @@ class IcePath:
         """The nominated pair's, where it is ours."""
         return self._direct.socket if self._direct is not None else None
 
+    @property
+    def relayed(self) -> bool:
+        """Whether a TURN server is on the way: to its client it may fragment what it was sent whole (RFC 8656 section 15)."""
+        return self._pair is not None and (self._direct is None or self._pair.remote_candidate.type == "relay")
+
     def send_run(self, data: memoryview, segment: int) -> None:
         """Datagrams of ``segment`` bytes, the last may be smaller; `ConnectionError` without a nominated pair."""
         pair = self._connection._nominated.get(_COMPONENT)
         if pair is not self._pair:
             self._select(pair)
+            self._owner.path_changed()
         if self._direct is not None:
             self._direct.send_run(data, segment, self._address)
         elif pair is not None:
@@ -153,14 +162,15 @@ class _Arrivals:
         self._owner = path._owner
         self._protocol = protocol
 
-    def datagrams_received(self, buffer: bytearray, size: int, segment: int, address: Address) -> None:
-        spans = [(start, min(start + segment, size)) for start in range(0, size, segment)]
-        if buffer[0:size:segment].translate(None, _DTLS):
-            spans = self._without_others(buffer, spans, address)
+    def datagrams_received(self, buffer: bytearray, spans: list[Span], address: Address) -> None:
+        for start, _ in spans:
+            if not _FIRST <= buffer[start] < _LAST:
+                spans = self._without_others(buffer, spans, address)
+                break
         if spans:
             self._owner.records_received(buffer, spans)
 
-    def _without_others(self, buffer: bytearray, spans: list[tuple[int, int]], address: Address) -> list[tuple[int, int]]:
+    def _without_others(self, buffer: bytearray, spans: list[Span], address: Address) -> list[Span]:
         records = []
         for start, end in spans:
             if buffer[start] in DTLS:

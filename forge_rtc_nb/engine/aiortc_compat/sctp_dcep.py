@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from struct import Struct
+from struct import Struct, error
 from typing import Final
 
 from aiortc.rtcdatachannel import RTCDataChannelParameters
@@ -33,13 +33,19 @@ class Opening:
     """Milliseconds."""
 
     def encode(self) -> bytes:
+        """`ValueError` for what the message has no room for."""
         label, protocol = self.label.encode(), self.protocol.encode()
         kind, reliability = 0 if self.ordered else _UNORDERED, 0
         if self.retransmits is not None:
             kind, reliability = kind | _RETRANSMITS, self.retransmits
         elif self.lifetime is not None:
             kind, reliability = kind | _LIFETIME, self.lifetime
-        return _OPEN.pack(OPEN, kind, 0, reliability, len(label), len(protocol)) + label + protocol
+        try:
+            return _OPEN.pack(OPEN, kind, 0, reliability, len(label), len(protocol)) + label + protocol
+        except error:
+            raise ValueError(
+                "the label and the protocol of a data channel have 65535 bytes at most, its limit 32 bits"
+            ) from None
 
     def parameters(self, stream: int) -> RTCDataChannelParameters:
         """As aiortc has them."""

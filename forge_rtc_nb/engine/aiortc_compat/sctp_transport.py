@@ -13,7 +13,22 @@ from aiortc.rtcsctptransport import LOCAL_MAX_MESSAGE_SIZE, REMOTE_DEFAULT_MAX_M
 from pyee.asyncio import AsyncIOEventEmitter
 
 from ..datachannel.association import Association
-from ..datachannel.events import Closed, Established, Event, Message, PeerReset, ResetDone, Restarted
+from ..datachannel.events import (
+    Closed,
+    Established,
+    Event,
+    Message,
+    PeerReset,
+    ProbeAcknowledged,
+    ResetDone,
+    Restarted,
+    TooLarge,
+    Unanswered,
+)
+from ..datachannel.path_search import BASE, LARGEST, PathSearch
+from ..datachannel.setup import Capacity
+from .courtesy import BURST as POLITE
+from .courtesy import courtesy
 from .dtls_transport import FastDtlsTransport
 from .sctp_channels import Channels
 
@@ -21,8 +36,8 @@ logger = logging.getLogger(__name__)
 
 BURST = 64
 """Packets that are taken from the association at once: what one system call sends."""
-ACKNOWLEDGE_EVERY = 32
-"""Packets after which they are acknowledged although more are there."""
+MOST_PACKETS, MOST_BYTES = 32, 100_000
+"""After so many, of packets or of bytes in them, they are acknowledged although more are there."""
 MAX_STREAMS = 65535
 
 
@@ -41,14 +56,17 @@ class FastSctpTransport(AsyncIOEventEmitter):
         self._state = "new"
         self._remote_max_message_size = REMOTE_DEFAULT_MAX_MESSAGE_SIZE
         self._association: Association | None = None
+        self._search: PathSearch | None = None
         self._channels = Channels(self, self._offered, self._wake)
         self._event_loop = asyncio.get_event_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._pumping: asyncio.Handle | None = None
+        self._resting: asyncio.TimerHandle | None = None
+        """Until then pictures have the engine."""
         self._busy = False
         """Whether what is going on ends with a pump anyway."""
-        self._unanswered = 0
+        self._unanswered = self._unanswered_bytes = 0
 
     @property
     def is_server(self) -> bool:
@@ -85,7 +103,14 @@ class FastSctpTransport(AsyncIOEventEmitter):
         self._state = "connecting"
         if remoteCaps is not None:
             self._remote_max_message_size = remoteCaps.maxMessageSize
-        self._association = Association(local_port=self._port, remote_port=remotePort, max_message=LOCAL_MAX_MESSAGE_SIZE)
+        self._association = Association(
+            local_port=self._port,
+            remote_port=remotePort,
+            packet_size=BASE,
+            max_message=LOCAL_MAX_MESSAGE_SIZE,
+            capacity=Capacity(LARGEST, self._transport.receive_room or 0),
+        )
+        self._search = PathSearch(self._association, self._transport)
         self._association.connect(time.monotonic())
         self._transport._register_data_receiver(self)
         self._pump()
@@ -108,17 +133,26 @@ class FastSctpTransport(AsyncIOEventEmitter):
             association.receive(packet, now)
         self._tell()
         self._unanswered += len(packets)
-        if self._unanswered >= ACKNOWLEDGE_EVERY:
+        self._unanswered_bytes += sum(map(len, packets))
+        if self._unanswered >= MOST_PACKETS or self._unanswered_bytes >= MOST_BYTES:
             self.batch_ended()
 
     def batch_ended(self) -> None:
         if self._association is not None and self._unanswered:
-            self._unanswered = 0
+            self._unanswered = self._unanswered_bytes = 0
             self._association.end_batch(time.monotonic())
-            self._pump()
+            if self._association.may_wait:
+                self._pump_soon()  # whoever got the message may be about to answer: then both go at once
+            else:
+                self._pump()
 
     def writable(self) -> None:
         self._pump()
+
+    def path_changed(self) -> None:
+        if self._state == "connected":
+            self._begin_search()
+            self._set_timer()
 
     # What `RTCDataChannel` wants
 
@@ -141,9 +175,14 @@ class FastSctpTransport(AsyncIOEventEmitter):
 
     def _wake(self) -> None:
         """The first message in a turn of the loop goes at once, as a round trip should not wait; others go together."""
-        if self._pumping is None and not self._busy:
+        if self._pumping is None and not self._busy and self._resting is None:
+            self._pump_soon()
+            self._send_some(POLITE if courtesy.wanted(time.monotonic()) else BURST)
+
+    def _pump_soon(self) -> None:
+        """In the next turn of the loop."""
+        if self._pumping is None:
             self._pumping = self._event_loop.call_soon(self._pump_now)
-            self._send_some()
 
     def _pump_now(self) -> None:
         self._pumping = None
@@ -151,24 +190,35 @@ class FastSctpTransport(AsyncIOEventEmitter):
 
     def _pump(self) -> None:
         """Send what may be sent, and tell what became of it; who is told may have more to send."""
-        if self._association is None or self._busy:
+        if self._association is None or self._busy or self._resting is not None:
             return
         self._busy = True
         try:
-            while self._send_some():
-                self._channels.tell_buffered()
+            self._send_all()
         finally:
             self._busy = False
         self._channels.tell_buffered()
         self._tell()
         self._set_timer()
 
-    def _send_some(self) -> bool:
+    def _send_all(self) -> None:
+        begun = time.monotonic()
+        if not courtesy.wanted(begun):
+            while self._send_some():
+                self._channels.tell_buffered()
+        elif self._send_some(POLITE):
+            self._resting = self._event_loop.call_later(courtesy.rest(time.monotonic() - begun), self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        self._pump()
+
+    def _send_some(self, burst: int = BURST) -> bool:
         """Whether anything went."""
         association = self._association
         if association is None or self._transport.blocked:
             return False
-        packets = association.take_packets(time.monotonic(), BURST)
+        packets = association.take_packets(time.monotonic(), burst)
         if not packets:
             return False
         try:
@@ -187,6 +237,10 @@ class FastSctpTransport(AsyncIOEventEmitter):
     def _tell_one(self, event: Event) -> None:
         if isinstance(event, Message):
             self._channels.message(event.stream, event.ppid, event.data)
+        elif isinstance(event, TooLarge):
+            self._channels.too_large(event.stream, LOCAL_MAX_MESSAGE_SIZE)
+        elif isinstance(event, Unanswered | ProbeAcknowledged):
+            self._about_path(event)
         elif isinstance(event, PeerReset):
             self._channels.peer_reset(event.streams)
         elif isinstance(event, ResetDone):
@@ -201,6 +255,18 @@ class FastSctpTransport(AsyncIOEventEmitter):
             self._send_rest()
             self._close()
 
+    def _about_path(self, event: Unanswered | ProbeAcknowledged) -> None:
+        assert self._search is not None
+        if isinstance(event, Unanswered):
+            self._search.unanswered(time.monotonic())
+        else:
+            self._search.acknowledged(event.size)
+
+    def _begin_search(self) -> None:
+        assert self._association is not None
+        assert self._search is not None
+        self._search.begin(self._association.largest_packet, time.monotonic())
+
     def _send_rest(self) -> None:
         """That it is over, to the peer."""
         if self._association is not None:
@@ -210,22 +276,30 @@ class FastSctpTransport(AsyncIOEventEmitter):
     def _established(self) -> None:
         assert self._association is not None
         self._state = "connected"
+        self._begin_search()
         self._channels.established(self._association, even=not self.is_server)
 
     def _close(self) -> None:
-        self._state, self._association = "closed", None
-        for handle in (self._timer, self._pumping):
+        self._state, self._association, self._search = "closed", None, None
+        for handle in (self._timer, self._pumping, self._resting):
             if handle is not None:
                 handle.cancel()
-        self._timer = self._pumping = None
+        self._timer = self._pumping = self._resting = None
         self._channels.close_all()
         self.remove_all_listeners()
 
     # Timers
 
+    @property
+    def _deadline(self) -> float | None:
+        if self._association is None or self._search is None:
+            return None
+        times = self._association.deadline, self._search.at
+        return min((time for time in times if time is not None), default=None)
+
     def _set_timer(self) -> None:
         """Deadlines move with each packet, mostly away: a timer that comes too early looks again."""
-        deadline = self._association.deadline if self._association is not None else None
+        deadline = self._deadline
         if deadline is None:
             return
         wait = max(0.0, deadline - time.monotonic())
@@ -237,14 +311,15 @@ class FastSctpTransport(AsyncIOEventEmitter):
 
     def _time_out(self) -> None:
         self._timer = None
-        association, now = self._association, time.monotonic()
-        if association is None:
+        deadline, now = self._deadline, time.monotonic()
+        if self._association is None or self._search is None or deadline is None:
             return
-        if association.deadline is not None and association.deadline <= now:
-            association.on_timer(now)
-            self._pump()
-        else:
+        if deadline > now:
             self._set_timer()
+            return
+        self._association.on_timer(now)
+        self._search.on_timer(now)
+        self._pump()
 
 
 def install_fast_channels() -> None:

@@ -57,10 +57,10 @@ from .chunks import (
 from .control_block import ControlBlock
 from .events import Event, ProbeAcknowledged
 from .inbound import Inbound, Violation
-from .lifecycle import MAX_FAILURES, SETTING_UP, TAKES_DATA, Lifecycle, State
+from .lifecycle import MAX_FAILURES, MAX_OVERSIZED, SETTING_UP, TAKES_DATA, Lifecycle, State
 from .outbound import OVERHEAD
 from .outgoing import Outgoing, Schedule
-from .setup import STREAMS, Identity, Peer
+from .setup import STREAMS, UNKNOWN, Capacity, Identity, Peer
 
 MIN_PACKET: Final = 512
 MAX_PACKET: Final = 65_000
@@ -75,21 +75,23 @@ class Association:
         local_port: int = 5000,
         remote_port: int = 5000,
         packet_size: int = 1200,
-        receive_window: int = 2 << 20,
+        receive_window: int = 8 << 20,
         max_message: int = 262_144,
         queue_limit: int = 192 << 10,
+        capacity: Capacity = UNKNOWN,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         """``packet_size`` is that of an SCTP packet in bytes, without what DTLS and UDP add.
 
-        ``queue_limit`` are the bytes that may wait in a queue on the way: what the peer's UDP socket takes before it drops.
+        ``queue_limit`` are the bytes that may wait in a queue on the way: what the peer's UDP socket takes before it drops, if
+        the peer does not tell. ``capacity`` is what we tell of ours.
         """
         self.events: deque[Event] = deque()
         self._ports = local_port, remote_port
         self._packet_size = packet_size
         self._receive_window, self._max_message, self._queue_limit = receive_window, max_message, queue_limit
-        self._schedule = Schedule(self.events)
-        self._life = Lifecycle(self._ports, Identity(receive_window, random), self.events, self._begin)
+        self._schedule = Schedule()
+        self._life = Lifecycle(self._ports, Identity(receive_window, capacity, random), self.events, self._begin)
         self._expects = packet_header(remote_port, local_port, self._life.identity.tag)
         self._seed = header_seed(self._expects)
         self._block: ControlBlock | None = None
@@ -101,9 +103,9 @@ class Association:
         self._expects = packet_header(self._ports[1], self._ports[0], life.identity.tag)
         self._seed = header_seed(self._expects)
         if self.state is not State.CLOSED and self.state not in SETTING_UP:
-            self._schedule = Schedule(self.events)  # a restart: what was queued belongs to the channels of before
+            self._schedule = Schedule()  # a restart: what was queued belongs to the channels of before
         inbound = Inbound(peer.tsn, self._receive_window, self._max_message, self.events)
-        sizes = self._packet_size, self._queue_limit
+        sizes = self._packet_size, max(self._queue_limit, peer.capacity.room)
         self._block = ControlBlock(self._ports, life.identity, peer, self._schedule, inbound, sizes, life.control, self.events)
 
     @property
@@ -133,8 +135,8 @@ class Association:
         """
         if self.state not in (State.CLOSED, State.COOKIE_WAIT, State.COOKIE_ECHOED, State.ESTABLISHED):
             raise ConnectionError("the association is closed: nothing can be sent any more")
-        if not 0 <= stream < STREAMS:
-            raise ValueError(f"there is no stream {stream}: use one from 0 to {STREAMS - 1}")
+        if not 0 <= stream < self.streams:
+            raise ValueError(f"there is no stream {stream}: use one from 0 to {self.streams - 1}")
         whole = data if isinstance(data, bytes) else memoryview(data).cast("B")
         if not len(whole):
             raise ValueError("SCTP carries no empty message: send one byte with the PPID for empty ones (RFC 8831 section 6.6)")
@@ -146,7 +148,7 @@ class Association:
         return self._schedule.buffered(stream)
 
     def reset(self, streams: Iterable[int]) -> None:
-        """Resets outgoing streams, once what was sent on them has gone out; `ResetDone` tells when it is done."""
+        """Resets outgoing streams, once what was sent on them has gone out; `ResetDone` tells what became of it."""
         if self._block is not None:
             self._block.resets.ask(list(streams))
 
@@ -158,6 +160,16 @@ class Association:
     def abort(self, reason: str = "") -> None:
         """Ends it at once and tells the peer so."""
         self._life.abort(USER_ABORT, reason)
+
+    @property
+    def streams(self) -> int:
+        """Those that may be sent on: as many as the peer takes, once it is known."""
+        return self._life.peer.streams if self._life.peer is not None else STREAMS
+
+    @property
+    def largest_packet(self) -> int:
+        """That the peer takes, in bytes; 0 where it has not told."""
+        return self._life.peer.capacity.packet if self._life.peer is not None else 0
 
     @property
     def packet_size(self) -> int:
@@ -310,6 +322,11 @@ class Association:
         if self._block is not None:
             self._block.end_batch(now)
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether all there is to send is an acknowledgement, and that not at once."""
+        return self._block is not None and self._block.may_wait
+
     def take_packets(self, now: float, most: int) -> list[bytes]:
         """What to send now: ``most`` packets or a few more; those of equal size in a row where there are many."""
         packets = list(self._life.packets)
@@ -341,5 +358,8 @@ class Association:
             self._life.time_out(now)
         if self._block is not None and self.state is not State.ENDED:
             self._block.on_timer(now)
-            if self._block.failures > MAX_FAILURES:
+            outbound = self._block.outbound
+            if outbound.is_oversized and outbound.failures > MAX_OVERSIZED:
+                self._life.abort(USER_ABORT, "the path does not carry packets that were sent when it did")
+            elif self._block.failures > MAX_FAILURES:
                 self._life.abort(USER_ABORT, "the peer does not acknowledge what is sent")

@@ -40,6 +40,9 @@ STATE_COOKIE: Final = 7
 UNRECOGNIZED_PARAMETER: Final = 8
 SUPPORTED_EXTENSIONS: Final = 0x8008
 FORWARD_TSN_SUPPORTED: Final = 0xC000
+CAPACITY: Final = 0x9C4F
+"""Our own, of the kind that others skip without a word (RFC 9260 section 3.2.1): the largest packet that we take, and how many
+bytes of packets our socket keeps until we read them, 32 bits each."""
 
 STALE_COOKIE: Final = 3
 UNRECOGNIZED_CHUNK: Final = 6
@@ -187,6 +190,13 @@ def parse_sack(value: bytes) -> tuple[int, int, list[tuple[int, int]]]:
     if len(value) < _SACK.size + 4 * gaps:
         raise Malformed(f"a SACK of {len(value)} bytes with {gaps} gaps")
     return tsn, window, list(_PAIR.iter_unpack(value[_SACK.size : _SACK.size + 4 * gaps]))
+
+
+def duplicates_in(value: bytes) -> list[int]:
+    """The TSNs that a SACK says have arrived more than once."""
+    _, _, gaps, count = _SACK.unpack_from(value)
+    start = _SACK.size + 4 * gaps
+    return [each for (each,) in _WORD.iter_unpack(value[start : start + 4 * min(count, (len(value) - start) // 4)])]
 
 
 def forward_tsn_chunk(tsn: int, skipped: Iterable[tuple[int, int]]) -> bytes:

@@ -9,6 +9,10 @@ RTO_MIN: Final = 0.4
 """RFC 9260 proposes 1 s, for peers that may delay a SACK by 500 ms. Those of WebRTC delay it by 200 ms at most (usrsctp,
 dcSCTP, this one) or not at all (aiortc); dcSCTP has the same minimum."""
 RTO_MAX: Final = 60.0
+PROBE_MIN: Final = 0.01
+"""Seconds of silence at least before the last packet is sent again: a peer on the same machine has pauses, too."""
+SACK_DELAY: Final = 0.2
+"""Seconds that a single packet waits for its acknowledgement (section 6.2), here and at others."""
 
 ACKNOWLEDGED_AT_ONCE: Final = 32
 """L of section 7.2.1, RFC 3465: packets by which one SACK opens the window in slow start. A SACK for each batch of up to 32
@@ -74,6 +78,15 @@ class RoundTrip:
         if self.smoothed is None:
             return RTO_INITIAL
         return min(RTO_MAX, max(RTO_MIN, self.smoothed + 4 * self._variation))
+
+    def probe_after(self, *, may_wait: bool) -> float | None:
+        """Seconds of silence after which the end of what was sent is probably lost; None where nothing is known.
+
+        RFC 8985 section 7.2. ``may_wait``: the peer need not acknowledge it at once.
+        """
+        if self.smoothed is None:
+            return None
+        return max(2 * self.smoothed, PROBE_MIN) + (SACK_DELAY if may_wait else 0.0)
 
     def back_off(self) -> None:
         self.timeout = min(RTO_MAX, 2 * self.timeout)

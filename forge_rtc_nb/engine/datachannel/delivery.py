@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from .events import Event, Message
+from .events import Event, Message, TooLarge
 
 HELD = 512
 """Bytes that a message costs which waits for its turn, beside its own."""
@@ -55,14 +55,29 @@ class Delivery:
         if not 0 < (beyond - expected) & 0xFFFF < 0x8000:
             return
         waiting = self._waiting.get(stream, {})
-        passed = sorted((each for each in waiting if (each - beyond) & 0xFFFF >= 0x8000), key=lambda n: (n - expected) & 0xFFFF)
-        for each in passed:
+        count = (beyond - expected) & 0xFFFF
+        for each in self._passed(waiting, expected, count):
             message = waiting.pop(each)
             self.held -= len(message.data) + HELD
             self._events.append(message)
         self.next[stream] = beyond
         if stream in self._waiting:
             self._release(stream)
+
+    @staticmethod
+    def _passed(waiting: dict[int, Message], expected: int, count: int) -> list[int]:
+        """The numbers that wait among so many; costs the less of both, as a peer may skip thousands of times in a packet."""
+        if count <= len(waiting):
+            return [each for n in range(expected, expected + count) if (each := n & 0xFFFF) in waiting]
+        return sorted(
+            (each for each in waiting if (each - expected) & 0xFFFF < count), key=lambda each: (each - expected) & 0xFFFF
+        )
+
+    def refuse(self, stream: int, sequence: int | None) -> None:
+        """A message is too large; an ordered one, with a ``sequence``, is not waited for."""
+        self._events.append(TooLarge(stream))
+        if sequence is not None:
+            self.skip(stream, sequence)
 
     def reset(self, streams: Iterable[int]) -> None:
         """They begin at 0 again; what waits on them was never completed."""

@@ -25,8 +25,8 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Drained:
-    """Nothing of what was sent on this stream waits for its first transmission any more."""
+class TooLarge:
+    """A message on this stream is larger than any may be, and is not kept (RFC 8831 section 6.6)."""
 
     stream: int
 
@@ -57,10 +57,15 @@ class ProbeAcknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """What was sent was not acknowledged in time (RFC 9260 section 6.3.3), and is sent again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The association has ended; ``reason`` is None where both sides had agreed on it."""
 
     reason: str | None
 
 
-Event = Established | Restarted | Message | Drained | PeerReset | ResetDone | ProbeAcknowledged | Closed
+Event = Established | Restarted | Message | TooLarge | PeerReset | ResetDone | ProbeAcknowledged | Unanswered | Closed

@@ -69,6 +69,8 @@ class Flight:
         self._latest: list[tuple[int, int]] = []
         """What the last ones did."""
         self._abandoned = 0
+        self.probe: Fragment | None = None
+        """Sent again after a silence; what became of it is not known yet."""
 
     def __bool__(self) -> bool:
         return bool(self._sent)
@@ -77,12 +79,19 @@ class Flight:
     def last_tsn(self) -> int:
         return self.next_tsn - 1
 
+    @property
+    def first(self) -> Fragment | None:
+        """The oldest that is not acknowledged for good."""
+        return self._sent[0] if self._sent else None
+
     def is_first(self, fragment: Fragment) -> bool:
         return self._sent[0] is fragment
 
     def add(self, message: Outgoing, start: int, size: int, now: float) -> int:
         """A fragment is sent for the first time; returns its TSN."""
         tsn = self.next_tsn
+        if not start:
+            message.tsn = tsn
         self._sent.append(Fragment(tsn, message, start, size, now))
         self.next_tsn = tsn + 1
         self.size += size
@@ -100,6 +109,20 @@ class Flight:
         fragment.misses = 0
         fragment.sent_at = now
         self.size += fragment.size
+
+    def resend_last(self, now: float) -> Fragment | None:
+        """The last that is under way goes out once more, although nothing says that it is lost."""
+        fragment = self.last
+        if fragment is not None:
+            fragment.sends += 1
+            fragment.sent_at = now
+        self.probe = fragment
+        return fragment
+
+    @property
+    def last(self) -> Fragment | None:
+        """That is under way."""
+        return next((fragment for fragment in reversed(self._sent) if fragment.state == FLYING), None)
 
     def acknowledge(self, raw: int, gaps: list[tuple[int, int]], packet_size: int) -> Report | None:
         """A SACK; None where it is older than another, or tells of what was never sent."""
@@ -179,10 +202,13 @@ class Flight:
         """Those missing before what has just been acknowledged have missed it: once, and once more for each full packet.
 
         Section 7.2.4 counts SACKs because it has one sent for each packet where there are gaps; ours come once a batch. And it
-        lets a chunk be lost once before T3; here what was sent again and is overtaken again is lost again (as RFC 8985).
+        lets a chunk be lost once before T3; here what was sent again and is overtaken again is lost again (as RFC 8985). And
+        what is missing when the probe after a silence has arrived is lost: it had two round trips more than that.
         """
         newest = report.newest.sent_at if report.newest is not None else float("-inf")
         above, at = 0, len(fresh) - 1
+        if report.newest is not None and report.newest is self.probe:
+            above = MISSES * packet_size
         for first, last in reversed(self._known.missing(self.acknowledged + 1, fresh[-1][1])):
             while at >= 0 and fresh[at][0] > last:
                 above += fresh[at][2]
@@ -205,6 +231,7 @@ class Flight:
     def lose_all(self) -> None:
         """T3 has expired: what the last SACK did not acknowledge is lost, also what the peer has taken back (section 6.2.1)."""
         self._known.clear()
+        self.probe = None
         for first, last in self._latest:
             if last > self.acknowledged:
                 self._known.add(max(first, self.acknowledged + 1), last)
@@ -220,11 +247,13 @@ class Flight:
 
         RFC 3758 section 3.5 A3.
         """
-        message.abandoned = True
         if message.sent < message.size:
             self.add(message, message.sent, 0, now)
-        for fragment in self._sent:
-            if fragment.message is message and fragment.state != ABANDONED:
+        for at in range(max(0, message.tsn - self.acknowledged - 1), len(self._sent)):
+            fragment = self._sent[at]
+            if fragment.message is not message:
+                break
+            if fragment.state != ABANDONED:
                 if fragment.state == FLYING:
                     self.size -= fragment.size
                 fragment.state = ABANDONED

@@ -35,7 +35,7 @@ class Inbound:
         self._max_message = max_message
         self._events = events
         self.delivery = Delivery(events)
-        self._reassembly = Reassembly(self.delivery, events)
+        self._reassembly = Reassembly(self.delivery, events, max_message)
         self._ahead = Ranges()
         self._duplicates: list[int] = []
         self._parts: list[bytes] | None = None
@@ -47,7 +47,7 @@ class Inbound:
         """Whether the next SACK must not wait: gaps, duplicates, or the peer asks for it."""
 
     def add(self, raw: int, flags: int, stream: int, sequence: int, ppid: int, part: bytes) -> None:
-        """A DATA chunk; `Violation` where its message is larger than any may be."""
+        """A DATA chunk."""
         if raw != self._next or self._ahead:
             self._add_anywhere(unwrap(raw, self.tsn), flags, stream, sequence, ppid, part)
             return
@@ -64,8 +64,8 @@ class Inbound:
             self._parts.append(part)
             self._size += len(part)
             if self._size > self._max_message:
-                raise Violation(f"a message of more than {self._max_message} bytes")
-            if flags & LAST:
+                self._refuse(self._flags, self._stream, self._sequence)
+            elif flags & LAST:
                 whole = b"".join(self._parts)
                 self._parts = None
                 self._deliver(self._flags, self._stream, self._sequence, self._ppid, whole)
@@ -76,7 +76,8 @@ class Inbound:
 
     def _deliver(self, flags: int, stream: int, sequence: int, ppid: int, data: bytes) -> None:
         if self._size > self._max_message:
-            raise Violation(f"a message of {self._size} bytes where {self._max_message} are the most")
+            self._refuse(flags, stream, sequence)
+            return
         self._size = 0
         if flags & UNORDERED:
             self._events.append(Message(stream, ppid, data))
@@ -84,6 +85,11 @@ class Inbound:
         if self.delivery.held > self._window:
             raise Violation("messages whose predecessors never came fill the window")
         self.delivery.deliver(Message(stream, ppid, data), sequence)
+
+    def _refuse(self, flags: int, stream: int, sequence: int) -> None:
+        """The message under way is larger than any may be: what comes of it yet is dropped."""
+        self._parts, self._size = None, 0
+        self.delivery.refuse(stream, None if flags & UNORDERED else sequence)
 
     def _add_anywhere(self, tsn: int, flags: int, stream: int, sequence: int, ppid: int, part: bytes) -> None:
         """A chunk that is not the next, or that comes while others are missing."""
@@ -97,8 +103,7 @@ class Inbound:
         if not self._ahead:
             self._leave_order()
         self._mark(tsn)
-        if self._reassembly.add(Run(tsn, flags, stream, sequence, ppid, part)) > self._max_message:
-            raise Violation(f"a message of more than {self._max_message} bytes")
+        self._reassembly.add(Run(tsn, flags, stream, sequence, ppid, part))
         if not self._ahead:
             self._return_to_order()
 

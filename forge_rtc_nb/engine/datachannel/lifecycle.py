@@ -32,6 +32,8 @@ from .setup import COOKIE_SECONDS, Cookie, Identity, Peer, Retry
 MAX_INIT_RETRIES: Final = 8
 MAX_FAILURES: Final = 10
 """Association.Max.Retrans of section 16."""
+MAX_OVERSIZED: Final = 4
+"""The same for packets larger than those that are sent now: some 10 s."""
 MAX_WAITING: Final = 16
 """Packets with tags of their own, and control chunks, that wait to be sent; more push out the oldest."""
 MAX_STALE: Final = 3

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from google_crc32c import extend
 
-from .chunks import CHECKSUM, COMMON_HEADER, DATA, DATA_CHUNK, DATA_HEADER, FIRST, LAST, MASK, forward_tsn_chunk
+from .chunks import (
+    AT_ONCE,
+    CHECKSUM,
+    COMMON_HEADER,
+    DATA,
+    DATA_CHUNK,
+    DATA_HEADER,
+    FIRST,
+    LAST,
+    MASK,
+    forward_tsn_chunk,
+    unwrap,
+)
 from .congestion import Congestion
 from .flight import LOST, Flight, Fragment
 from .outgoing import Outgoing, Schedule
@@ -26,6 +38,11 @@ class Outbound:
         self.failures = 0
         """Expiries of T3 in a row."""
         self.t3: float | None = None
+        self._silent_since: float | None = None
+        """When something was sent, or acknowledged; None where silence has no meaning."""
+        self._probe_due = False
+        self._asked = False
+        """Whether the last packet asks for its acknowledgement at once."""
         self.resume_at: float | None = None
         """When the pace lets the next packet go, None where it is not that what holds it up."""
         self._current: Outgoing | None = None
@@ -33,6 +50,8 @@ class Outbound:
         self._free = False
         """Whether one packet may ignore the window: the first of a fast retransmission (section 7.2.4)."""
         self._forwarded = first_tsn - 1
+        self._gave_up = False
+        """Whether a message was, since it was last looked what FORWARD TSN has to tell."""
         self._forward_due = False
         self._forwarded_at = 0.0
 
@@ -44,6 +63,12 @@ class Outbound:
     @property
     def has_work(self) -> bool:
         return bool(self._forward_due or self.flight.lost or self._current or self.schedule)
+
+    @property
+    def is_oversized(self) -> bool:
+        """Whether the first that waits for its acknowledgement is larger than packets are now."""
+        first = self.flight.first
+        return first is not None and first.size + OVERHEAD > self.congestion.packet_size
 
     def streams_under_way(self) -> set[int]:
         """Those of which a message is half sent."""
@@ -75,6 +100,8 @@ class Outbound:
         if report.lost:
             self.congestion.lost(max(each.sent_at for each in report.lost), self.flight.last_tsn, now)
             self._free = True
+        if report.size:
+            self._silent_since = now
         if report.advanced or not window:
             self.failures = 0  # a peer whose window is shut answers, so it lives (section 6.1 A)
         if report.advanced:
@@ -89,14 +116,63 @@ class Outbound:
         self.congestion.round_trip.back_off()
         self.flight.lose_all()
         self.t3 = now + self.congestion.round_trip.timeout
+        self._silent_since = None
         self._forward_due = self._forwarded > self.flight.acknowledged
+
+    # The end of what is under way: nothing comes after it whose acknowledgement would tell that it is lost
+
+    @property
+    def probe_at(self) -> float | None:
+        """When that is sent again, unless something is acknowledged before."""
+        if self._silent_since is None or not self.flight.size:
+            return None
+        alone = self.flight.size <= self.congestion.packet_size
+        wait = self.congestion.round_trip.probe_after(may_wait=alone and not self._asked)
+        return self._silent_since + wait if wait is not None else None
+
+    def probe(self) -> None:
+        """It is silent: the next packet is the last one again (RFC 8985 section 7.3).
+
+        RFC 9260 knows only T3, 0.4 s or more, for the end of a message; this is a packet more, T3 goes on as it was. What the
+        acknowledgement tells is treated as any other loss.
+        """
+        self._silent_since = None
+        self._probe_due = True
+
+    def _send_probe(self, packer: Packer, now: float) -> None:
+        """Once: not while an earlier one is not acknowledged, nor where it is known what is lost, nor into a shut window.
+
+        Nor a message that may be sent again only so often: it would have one time less, if nothing was lost.
+        """
+        self._probe_due = False
+        flight, before, last = self.flight, self.flight.probe, self.flight.last
+        is_pending = before is not None and before.tsn > flight.acknowledged
+        if flight.lost or is_pending or not self.peer_window or last is None:
+            return
+        if last.message.limit is not None or self._has_expired(last.message, now):
+            return
+        flight.resend_last(now)
+        self.congestion.spend(last.size)
+        packer.add(self._chunk(last.message, last.tsn, last.start, last.size, AT_ONCE))
+
+    def judge_probe(self, raw: int, duplicates: list[int], now: float) -> None:
+        """A SACK, before it is taken: without the probe something would be missing, if nobody has it twice (section 7.4)."""
+        probe = self.flight.probe
+        assert probe is not None
+        if probe.tsn & MASK in duplicates:
+            self.flight.probe = None
+        elif self.flight.last_tsn >= unwrap(raw, self.flight.acknowledged) > probe.tsn:
+            self.flight.probe = None
+            self.congestion.lost(float("-inf"), self.flight.last_tsn, now)
 
     def _look_forward(self, now: float) -> None:
         """Whether FORWARD TSN is due: for the first time, or because the peer does not know after a round trip."""
         point, _ = self.flight.forward_point(self._most_skipped)
+        if point <= self.flight.acknowledged:
+            return
         if point > self._forwarded:
             self._forward_due = True
-        elif point > self.flight.acknowledged:
+        else:
             smoothed = self.congestion.round_trip.smoothed
             self._forward_due |= smoothed is not None and now - self._forwarded_at > smoothed
 
@@ -110,12 +186,20 @@ class Outbound:
         """Adds packets until there are ``most``, or nothing more may be sent now."""
         self.resume_at = None
         self._limited = False
+        next_tsn = self.flight.next_tsn
+        if self._probe_due:
+            self._send_probe(packer, now)
         if self._current is not None and self._has_expired(self._current, now):
             self._abandon(self._current, now)
         if self._retransmit(packer, most, now):
             self._send_new(packer, most, now)
+        if self._gave_up:
+            self._gave_up = False
+            self._look_forward(now)
         if self._forward_due:
             self._forward(packer, now)
+        if self.flight.next_tsn > next_tsn:
+            self._silent_since = now
         if self.flight and self.t3 is None:
             self.t3 = now + self.congestion.round_trip.timeout
 
@@ -133,7 +217,7 @@ class Outbound:
             self._current = None
         if rest:
             self.schedule.sent(message.queue, rest)
-        self._look_forward(now)
+        self._gave_up = True
 
     def _forward(self, packer: Packer, now: float) -> None:
         point, skipped = self.flight.forward_point(self._most_skipped)
@@ -180,9 +264,9 @@ class Outbound:
         packer.add(self._chunk(fragment.message, fragment.tsn, fragment.start, fragment.size))
 
     @staticmethod
-    def _chunk(message: Outgoing, tsn: int, start: int, size: int) -> bytes:
-        """A DATA chunk with its padding."""
-        flags = message.flags | (0 if start else FIRST) | (LAST if start + size == message.size else 0)
+    def _chunk(message: Outgoing, tsn: int, start: int, size: int, more: int = 0) -> bytes:
+        """A DATA chunk with its padding, and ``more`` flags."""
+        flags = message.flags | more | (0 if start else FIRST) | (LAST if start + size == message.size else 0)
         header = DATA_CHUNK.pack(
             DATA, flags, size + DATA_HEADER, tsn & MASK, message.queue.stream, message.sequence, message.ppid
         )
@@ -223,7 +307,8 @@ class Outbound:
         """The last fragment, or the only one, in a packet with others."""
         start, size = message.sent, message.size - message.sent
         tsn = self.flight.add(message, start, size, now)
-        packer.add(self._chunk(message, tsn, start, size))
+        self._asked = start > 0 and not self.schedule  # else an answer takes it along, or the next packet brings it about
+        packer.add(self._chunk(message, tsn, start, size, AT_ONCE if self._asked else 0))
         message.sent = message.size
         self._current = None
         self.congestion.spend(size)
@@ -239,14 +324,17 @@ class Outbound:
         start = at = message.sent
         shift = 0 if isinstance(message.data, bytes) else start
         tsn = self.flight.next_tsn
+        if not start:
+            message.tsn = tsn
         flags = message.flags | (0 if start else FIRST)
         stream, sequence, ppid = message.queue.stream, message.sequence, message.ppid
         header, seed, length = packer.header, packer.seed, step + DATA_HEADER
         fragments: list[Fragment] = []
+        self._asked = False
         for _ in range(count):
             place = at - shift
-            body = DATA_CHUNK.pack(DATA, flags, length, tsn & MASK, stream, sequence, ppid) + data[place : place + step]
-            packer.packets.append(b"%b%b%b" % (header, CHECKSUM.pack(extend(seed, body)), body))
+            head, part = DATA_CHUNK.pack(DATA, flags, length, tsn & MASK, stream, sequence, ppid), data[place : place + step]
+            packer.packets.append(b"".join((header, CHECKSUM.pack(extend(extend(seed, head), part)), head, part)))
             fragments.append(Fragment(tsn, message, at, step, now))
             flags = message.flags
             tsn += 1

@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 
 from .chunks import UNORDERED
-from .events import Drained, Event
 
 
 class Outgoing:
     """A message on its way out; its bytes are kept by reference until all are acknowledged."""
 
-    __slots__ = ("abandoned", "data", "expires", "flags", "limit", "ppid", "queue", "sent", "sequence", "size", "step")
+    __slots__ = ("data", "expires", "flags", "limit", "ppid", "queue", "sent", "sequence", "size", "step", "tsn")
 
     def __init__(
         self, queue: Queue, ppid: int, data: bytes | memoryview, ordered: bool, limit: int | None, expires: float | None
@@ -24,10 +23,11 @@ class Outgoing:
         self.limit, self.expires = limit, expires
         self.sent = 0
         """Bytes that were given a TSN."""
+        self.tsn = 0
+        """Of its first fragment; the others follow."""
         self.step = 0
         """Bytes of a fragment, 0 before the first."""
         self.sequence = 0
-        self.abandoned = False
 
 
 class Queue:
@@ -54,8 +54,7 @@ class Schedule:
     Unbounded: who sends looks at `buffered`.
     """
 
-    def __init__(self, events: deque[Event]) -> None:
-        self._events = events
+    def __init__(self) -> None:
         self._queues: dict[int, Queue] = {}
         self._turns: list[tuple[int, int]] = []
         """A heap of (turn, stream)."""
@@ -116,8 +115,6 @@ class Schedule:
     def sent(self, queue: Queue, size: int) -> None:
         """So many bytes of it do not wait any more."""
         queue.buffered -= size
-        if not queue.buffered:
-            self._events.append(Drained(queue.stream))
 
     def hold(self, streams: Iterable[int]) -> None:
         for stream in streams:
@@ -131,3 +128,5 @@ class Schedule:
             if restart:
                 queue.sequence = 0
             self._enter(queue)
+            if restart and not queue.waiting:
+                del self._queues[stream]  # as it was at first: a peer may have us reset all there are

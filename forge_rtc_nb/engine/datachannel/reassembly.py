@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 
 from .chunks import FIRST, LAST, UNORDERED
@@ -19,7 +20,7 @@ MANY = 64
 class Run:
     """Fragments of one message with TSNs in sequence, as RFC 9260 section 6.9 wants all of them."""
 
-    __slots__ = ("begins", "ends", "first", "last", "parts", "ppid", "sequence", "size", "stream", "unordered")
+    __slots__ = ("begins", "ends", "first", "last", "parts", "ppid", "sequence", "size", "stream", "too_large", "unordered")
 
     def __init__(self, tsn: int, flags: int, stream: int, sequence: int, ppid: int, part: bytes) -> None:
         self.first = self.last = tsn
@@ -30,10 +31,17 @@ class Run:
         self.parts: list[bytes] | deque[bytes] = [part]
         """A deque takes half a kilobyte: only where there are many."""
         self.size = len(part)
+        self.too_large = False
+        """Then nothing of it is kept: it is there to be told apart from what comes after it."""
 
     @property
     def cost(self) -> int:
-        return self.size + FRAGMENT * (self.last - self.first + 1)
+        return FRAGMENT if self.too_large else self.size + FRAGMENT * (self.last - self.first + 1)
+
+    def give_up(self) -> None:
+        """It will be no message."""
+        self.too_large = True
+        self.parts = []
 
     def continues(self, left: Run) -> bool:
         """Whether ``left``, whose last TSN is the one before this, is the same message so far."""
@@ -41,6 +49,9 @@ class Run:
 
     def join(self, right: Run) -> Run:
         """One run of both; the smaller goes into the larger, so that no order of arrival costs a square."""
+        if self.too_large or right.too_large:
+            self.give_up()
+            right.give_up()
         if len(self.parts) >= len(right.parts):
             self.parts.extend(right.parts)
             self.last, self.ends = right.last, right.ends
@@ -57,35 +68,54 @@ class Run:
 
 
 class Reassembly:
-    """Bounded by whoever adds to it, who looks at ``size``."""
+    """Bounded by whoever adds to it, who looks at ``size``. A message of more than ``most`` bytes is told of, and not kept."""
 
-    def __init__(self, delivery: Delivery, events: deque[Event]) -> None:
+    def __init__(self, delivery: Delivery, events: deque[Event], most: int) -> None:
+        self._most = most
         self._delivery = delivery
         self._events = events
         self._by_first: dict[int, Run] = {}
         self._by_last: dict[int, Run] = {}
+        self._firsts: list[int] = []
+        """In order: a peer may give up thousands of times in a packet, while there are thousands of runs."""
         self.size = 0
         """Bytes of incomplete messages, with what a fragment costs."""
 
-    def add(self, run: Run) -> int:
-        """A new fragment or, from the quick way, several; returns the size of the message so far."""
-        self.size += run.cost
+    def add(self, run: Run) -> None:
+        """A new fragment or, from the quick way, several."""
         left = self._by_last.get(run.first - 1)
-        if left is not None and run.continues(left):
-            del self._by_last[left.last], self._by_first[left.first]
+        is_listed = left is not None and run.continues(left)
+        if left is not None and is_listed:
+            self._take(left)
             run = left.join(run)
         right = self._by_first.get(run.last + 1)
         if right is not None and right.continues(run):
-            del self._by_last[right.last], self._by_first[right.first]
+            self._take(right)
+            self._unlist(right.first)
             run = run.join(right)
+        if run.size > self._most and not run.too_large:
+            run.give_up()
+            self._delivery.refuse(run.stream, None if run.unordered else run.sequence)
         if run.begins and run.ends:
+            if is_listed:
+                self._unlist(run.first)
             self._complete(run)
         else:
+            if not is_listed:
+                insort(self._firsts, run.first)
+            self.size += run.cost
             self._by_first[run.first] = self._by_last[run.last] = run
-        return run.size
+
+    def _take(self, run: Run) -> None:
+        del self._by_last[run.last], self._by_first[run.first]
+        self.size -= run.cost
+
+    def _unlist(self, first: int) -> None:
+        del self._firsts[bisect_left(self._firsts, first)]
 
     def _complete(self, run: Run) -> None:
-        self.size -= run.cost
+        if run.too_large:
+            return
         message = Message(run.stream, run.ppid, b"".join(run.parts))
         if run.unordered:
             self._events.append(message)
@@ -94,15 +124,21 @@ class Reassembly:
 
     def give_up(self, through: int) -> None:
         """What is incomplete up to this TSN will not be completed, unless it goes on behind it (RFC 3758 section 3.6)."""
-        for run in [run for run in self._by_first.values() if run.first <= through]:
-            if not (run.begins and run.last >= through):
-                del self._by_last[run.last], self._by_first[run.first]
-                self.size -= run.cost
+        end = bisect_right(self._firsts, through)
+        kept = []
+        for first in self._firsts[:end]:
+            run = self._by_first[first]
+            if run.begins and run.last >= through:
+                kept.append(first)
+            else:
+                self._take(run)
+        self._firsts[:end] = kept
 
     def take_last(self, tsn: int) -> Run | None:
         """Everything up to this TSN is here: the message that goes on after it, if there is one. What remains is no message."""
         run = self._by_last.get(tsn)
         self._by_first.clear()
         self._by_last.clear()
+        self._firsts.clear()
         self.size = 0
-        return run if run is not None and run.begins else None
+        return run if run is not None and run.begins and not run.too_large else None

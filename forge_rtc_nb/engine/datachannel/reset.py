@@ -47,6 +47,8 @@ class Resets:
 
     def __init__(self, own_tsn: int, peer_tsn: int, outbound: Outbound, inbound: Inbound, events: deque[Event]) -> None:
         self._outbound, self._inbound, self._events = outbound, inbound, events
+        self.known = True
+        """Whether the peer knows RE-CONFIG; without it nothing can be reset."""
         self._next = own_tsn & MASK
         self._wanted: dict[int, None] = {}
         """Streams to be reset once they have nothing to send, in order."""
@@ -82,6 +84,9 @@ class Resets:
         streams = tuple(ready[:MOST_STREAMS])
         for stream in streams:
             del self._wanted[stream]
+        if not self.known:
+            self._events.append(ResetDone(streams, performed=False))
+            return None
         self._outbound.schedule.hold(streams)
         self._request = Request(self._take_number(), self._outbound.flight.last_tsn & MASK, streams)
         self.failures = 0

@@ -9,6 +9,7 @@ from struct import Struct
 from typing import Final
 
 from .chunks import (
+    CAPACITY,
     FORWARD_TSN,
     FORWARD_TSN_SUPPORTED,
     INIT,
@@ -28,8 +29,36 @@ STREAMS: Final = 65_535
 MAX_UNRECOGNIZED: Final = 4
 """Parameters that an INIT ACK reports at most."""
 
-_COOKIE = Struct("!dLLLLLLL??")
+_COOKIE = Struct("!dLLLLLLLH??LL")
 _MAC = 32
+_CAPACITY = Struct("!LL")
+
+MOST_ROOM: Final = 512 << 10
+"""What is believed of a peer's socket, in bytes: who tells more than there is loses packets, and all of them are late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What one side takes beyond what RFC 9260 lets a peer expect; 0: nothing is known."""
+
+    packet: int = 0
+    """The largest packet in bytes."""
+    room: int = 0
+    """Bytes of packets that wait in its socket before some are lost."""
+
+    def parameters(self) -> tuple[tuple[int, bytes], ...]:
+        return ((CAPACITY, _CAPACITY.pack(self.packet, self.room)),) if self.packet or self.room else ()
+
+    @classmethod
+    def of(cls, init: Init) -> Capacity:
+        value = init.get(CAPACITY) or b""
+        if len(value) != _CAPACITY.size:
+            return cls()
+        packet, room = _CAPACITY.unpack(value)
+        return cls(packet, min(room, MOST_ROOM))
+
+
+UNKNOWN: Final = Capacity()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +68,20 @@ class Peer:
     tag: int
     tsn: int
     window: int
+    streams: int
+    """That it takes."""
     forwards: bool
     """It knows FORWARD TSN."""
     resets: bool
     """It knows RE-CONFIG."""
+    capacity: Capacity = UNKNOWN
 
     @classmethod
     def of(cls, init: Init) -> Peer:
         extensions = init.get(SUPPORTED_EXTENSIONS) or b""
         forwards = init.get(FORWARD_TSN_SUPPORTED) is not None or FORWARD_TSN in extensions
-        return cls(init.tag, init.tsn, init.window, forwards, RE_CONFIG in extensions)
+        streams, resets = min(init.incoming, STREAMS), RE_CONFIG in extensions
+        return cls(init.tag, init.tsn, init.window, streams, forwards, resets, Capacity.of(init))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +96,9 @@ class Cookie:
     """Our and the peer's tag of the association that there was already, else 0 (section 5.2.2)."""
 
     def seal(self, key: bytes) -> bytes:
-        peer = self.peer
-        body = _COOKIE.pack(
-            self.made_at, self.tag, self.tsn, peer.tag, peer.tsn, peer.window, *self.ties, peer.forwards, peer.resets
-        )
+        peer, ours = self.peer, (self.made_at, self.tag, self.tsn)
+        theirs = peer.streams, peer.forwards, peer.resets, peer.capacity.packet, peer.capacity.room
+        body = _COOKIE.pack(*ours, peer.tag, peer.tsn, peer.window, *self.ties, *theirs)
         return body + hmac.digest(key, body, "sha256")
 
     @classmethod
@@ -75,8 +107,10 @@ class Cookie:
         body, mac = sealed[: _COOKIE.size], sealed[_COOKIE.size :]
         if len(mac) != _MAC or not hmac.compare_digest(mac, hmac.digest(key, body, "sha256")):
             return None
-        made_at, tag, tsn, peer_tag, peer_tsn, window, tie, peer_tie, forwards, resets = _COOKIE.unpack(body)
-        return cls(made_at, tag, tsn, Peer(peer_tag, peer_tsn, window, forwards, resets), (tie, peer_tie))
+        made_at, tag, tsn, peer_tag, peer_tsn, window, tie, peer_tie, *theirs = _COOKIE.unpack(body)
+        streams, forwards, resets, packet, room = theirs
+        peer = Peer(peer_tag, peer_tsn, window, streams, forwards, resets, Capacity(packet, room))
+        return cls(made_at, tag, tsn, peer, (tie, peer_tie))
 
     def age(self, now: float) -> float:
         return now - self.made_at
@@ -85,8 +119,9 @@ class Cookie:
 class Identity:
     """The tags, sequence numbers and key of this side."""
 
-    def __init__(self, window: int, random: Callable[[int], bytes]) -> None:
+    def __init__(self, window: int, capacity: Capacity, random: Callable[[int], bytes]) -> None:
         self._window = window
+        self._capacity = capacity
         self._random = random
         self.key = random(32)
         self.tag = self.new_number()
@@ -98,7 +133,7 @@ class Identity:
 
     def init(self, kind: int, tag: int, tsn: int, more: tuple[tuple[int, bytes], ...] = ()) -> bytes:
         extensions = bytes((FORWARD_TSN, RE_CONFIG, PAD))
-        parameters = ((FORWARD_TSN_SUPPORTED, b""), (SUPPORTED_EXTENSIONS, extensions), *more)
+        parameters = ((FORWARD_TSN_SUPPORTED, b""), (SUPPORTED_EXTENSIONS, extensions), *self._capacity.parameters(), *more)
         return Init(tag, self._window, STREAMS, STREAMS, tsn, parameters).chunk(kind)
 
     def init_chunk(self) -> bytes:
@@ -111,7 +146,7 @@ class Identity:
 
 def unrecognized(init: Init) -> list[tuple[int, bytes]]:
     """The parameters that want to be told if nobody knows them: the second highest bit says so (section 3.2.1)."""
-    known = (STATE_COOKIE, UNRECOGNIZED_PARAMETER, SUPPORTED_EXTENSIONS, FORWARD_TSN_SUPPORTED)
+    known = (STATE_COOKIE, UNRECOGNIZED_PARAMETER, SUPPORTED_EXTENSIONS, FORWARD_TSN_SUPPORTED, CAPACITY)
     found = []
     for kind, value in init.parameters:
         if kind > 15 and kind not in known:  # up to 15: addresses and the like, of no use over DTLS (RFC 8261 section 6)

@@ -11,16 +11,27 @@ import os
 import socket
 import struct
 import sys
+from contextlib import suppress
 from typing import Any
 
+Span = tuple[int, int]
+"""Begin and end."""
 Address = tuple[Any, ...]
 """As `socket` has it: host and port, two more numbers for IPv6."""
 
 SOL_UDP, UDP_SEGMENT, UDP_GRO = 17, 103, 104
 """From linux/udp.h: Python has no names for them."""
-IP_MTU_DISCOVER, IPV6_MTU_DISCOVER, PMTUDISC_PROBE = 10, 23, 3
-"""From linux/in.h and in6.h: never fragment, and send what is larger than the path is believed to carry."""
+IP_MTU_DISCOVER, IPV6_MTU_DISCOVER = 10, 23
+PMTUDISC_DONT, PMTUDISC_WANT, PMTUDISC_PROBE = 0, 1, 3
+"""From linux/in.h and in6.h: anybody may fragment; only this system may, as it knows the path; nobody, whatever it knows."""
 
+RECEIVE_BUFFER = 2 << 20
+"""Bytes that we ask the system to keep for us; Linux gives 425,984 of them where nobody has raised net.core.rmem_max."""
+
+GROUPS = sys.platform == "linux"
+"""Whether the system may put datagrams together."""
+HALF = 65536
+"""Bytes of a datagram at most; datagrams are read together as long as this much room is left."""
 MAX_SEGMENTS = 64
 """UDP_MAX_SEGMENTS of older kernels; newer ones take 128."""
 MAX_RUN = 65_000
@@ -40,12 +51,17 @@ class UdpSocket:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
+        with suppress(OSError):  # macOS refuses what is more than it has
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         self._sock = sock
-        self.buffer = bytearray(65536)
+        self.buffer = bytearray(2 * HALF)
         """What `receive` read, until it is called again."""
-        self._into = [self.buffer]
+        self._view = memoryview(self.buffer)
+        self._kept: tuple[bytes, int, Address] | None = None
+        """What was read with others and is of another sender."""
+        self.drained = False
         self._grouped = _group_arrivals(sock)
-        self.offload_below = 65536 if sys.platform == "linux" else 0
+        self.offload_below = 65536 if GROUPS else 0
         """Datagrams of fewer bytes go many a call."""
 
     @property
@@ -54,29 +70,64 @@ class UdpSocket:
 
     @property
     def receive_room(self) -> int:
-        """Bytes that the system keeps for us, with its own for each packet."""
-        return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        """Bytes of datagrams that wait for us before some are lost: half of what the system takes for them."""
+        return self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
 
-    def receive(self) -> tuple[int, int, Address] | None:
-        """How many bytes are in `buffer` now, the size of each datagram in them (the last may be smaller), and who sent them.
+    @property
+    def keeps(self) -> bool:
+        """Whether something was read that `receive` has not told of yet."""
+        return self._kept is not None
 
-        None where nothing is left. An error that belongs to something sent before (ICMP) counts as nothing: ``(0, 1, ())``.
+    def receive(self) -> tuple[list[Span], Address] | None:
+        """Where in `buffer` datagrams of one sender are, and who that is; None where nothing is left.
+
+        Then `drained` tells whether nothing was left. An error that belongs to something sent before (ICMP) counts as nothing.
         """
+        spans: list[Span] = []
+        sender, end = self._take_kept(spans)
+        self.drained = False
+        for _ in range(MAX_SEGMENTS):
+            got = self._read(end)
+            if got is None:
+                break
+            size, segment, address = got
+            if size and sender is not None and address != sender:
+                self._kept = bytes(self.buffer[end : end + size]), segment, address
+                break
+            if size:
+                sender = address
+                _cut(spans, end, size, segment)
+                end += size
+                if end > HALF:
+                    break
+        return (spans, sender) if sender is not None else None
+
+    def _take_kept(self, spans: list[Span]) -> tuple[Address | None, int]:
+        if self._kept is None:
+            return None, 0
+        (data, segment, address), self._kept = self._kept, None
+        self.buffer[: len(data)] = data
+        _cut(spans, 0, len(data), segment)
+        return address, len(data)
+
+    def _read(self, at: int) -> tuple[int, int, Address] | None:
+        """Bytes read to that place of the buffer, the size of each datagram (the last may be smaller), and their sender."""
         try:
             if not self._grouped:
-                size, address = self._sock.recvfrom_into(self.buffer)
-                return size, size or 1, address
-            size, ancillary, _, address = self._sock.recvmsg_into(self._into, _ANCILLARY)
+                size, address = self._sock.recvfrom_into(self._view[at:])
+                return size, size, address
+            size, ancillary, _, address = self._sock.recvmsg_into((self._view[at:],), _ANCILLARY)
         except (BlockingIOError, InterruptedError):
+            self.drained = True
             return None
         except OSError as error:
             if error.errno == errno.EBADF:
                 raise
-            return 0, 1, ()
+            return 0, 0, ()
         for level, kind, data in ancillary:
             if level == SOL_UDP and kind == UDP_GRO:
-                return size, int.from_bytes(data[:4], sys.byteorder) or 1, address
-        return size, size or 1, address
+                return size, int.from_bytes(data[:4], sys.byteorder), address
+        return size, size, address
 
     def send_run(self, data: memoryview, segment: int, address: Address) -> int:
         """Send datagrams of ``segment`` bytes (the last may be smaller); how many bytes of them are done with.
@@ -112,12 +163,23 @@ class UdpSocket:
 
     def never_fragment(self) -> bool:
         """Have large datagrams arrive whole or not at all (RFC 8899 section 3); whether this system can do that."""
+        return self._discover_mtu(PMTUDISC_PROBE)
+
+    def fragment_if_known(self) -> None:
+        """As at first: the system cuts what is larger than it knows the path to carry."""
+        self._discover_mtu(PMTUDISC_WANT)
+
+    def may_fragment(self) -> None:
+        """Have them arrive, in fragments where need be."""
+        self._discover_mtu(PMTUDISC_DONT)
+
+    def _discover_mtu(self, how: int) -> bool:
         if sys.platform != "linux":
             return False
         ipv6 = self._sock.family == socket.AF_INET6
         level, option = (socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER) if ipv6 else (socket.IPPROTO_IP, IP_MTU_DISCOVER)
         try:
-            self._sock.setsockopt(level, option, PMTUDISC_PROBE)
+            self._sock.setsockopt(level, option, how)
         except OSError:
             return False
         return True
@@ -126,13 +188,20 @@ class UdpSocket:
         self._sock.close()
 
 
+def _cut(spans: list[Span], begin: int, size: int, segment: int) -> None:
+    if size <= segment:
+        spans.append((begin, begin + size))
+    else:
+        spans += [(start, min(start + segment, begin + size)) for start in range(begin, begin + size, segment)]
+
+
 def _most(segment: int) -> int:
     """Bytes that one call takes."""
     return segment * max(1, min(MAX_SEGMENTS, MAX_RUN // segment))
 
 
 def _group_arrivals(sock: socket.socket) -> bool:
-    if sys.platform != "linux":
+    if not GROUPS:
         return False
     try:
         sock.setsockopt(SOL_UDP, UDP_GRO, 1)

@@ -7,12 +7,12 @@ import logging
 from collections import deque
 from typing import Any, Protocol
 
-from .udp import Address, UdpSocket
+from .udp import Address, Span, UdpSocket
 
 logger = logging.getLogger(__name__)
 
-MOST_READS = 64
-"""System calls in a row; then others have their turn in the event loop."""
+MOST_READS = 16
+"""Times that a socket is read in a row, some 64 KiB each; then others have their turn in the event loop."""
 MOST_QUEUED = 1 << 20
 """Bytes that wait for the system to have room. More are lost; whoever looks at `blocked` never loses any."""
 RETRY = 0.002
@@ -22,8 +22,8 @@ RETRY = 0.002
 class Receiver(Protocol):
     """What gets the datagrams."""
 
-    def datagrams_received(self, buffer: bytearray, size: int, segment: int, address: Address) -> None:
-        """The first ``size`` bytes hold datagrams of ``segment`` bytes, the last may be smaller; valid during the call."""
+    def datagrams_received(self, buffer: bytearray, spans: list[Span], address: Address) -> None:
+        """Where datagrams begin and end; valid during the call."""
 
     def batch_ended(self) -> None:
         """Nothing more is there to be read at the moment."""
@@ -104,16 +104,20 @@ class UdpTransport(asyncio.DatagramTransport):
         self._loop.add_writer(self._socket.sock, self._write)
 
     def _read(self) -> None:
+        if self._closing:
+            return
         received = self._receiver.datagrams_received
         for _ in range(MOST_READS):
             got = self._socket.receive()
-            if got is None:
-                break
-            if got[0]:
+            if got is not None:
                 received(self._socket.buffer, *got)
                 if self._closing:
                     return
+            if self._socket.drained:
+                break
         self._receiver.batch_ended()
+        if self._socket.keeps:  # of which the system tells no more
+            self._loop.call_soon(self._read)
 
     def is_closing(self) -> bool:
         return self._closing
