@@ -7,7 +7,7 @@ from importlib import import_module
 
 from tests.bench.report import OUTPUT, machine, options, print_targets, store
 
-SUBJECTS = ("imports", "data", "webcam")
+SUBJECTS = ("imports", "data", "channels", "media_encode", "media_live", "webcam")
 """Modules beside this one, each with a function ``run(options)`` that prints its figures and returns a `Result`."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import forge_rtc_nb as rtc
+from tests.bench.data_burner import burn
 from tests.bench.data_worker import ARRAY_SHAPE, END, milliseconds, serve
 
 CHANNEL = "bench"
@@ -28,14 +29,22 @@ class End:
 
     def ready(self) -> bool:
         """Wait until the other end has the channel open, and is connected."""
-        until = time.monotonic() + PATIENCE
-        while not self._channel.participants:
-            if time.monotonic() > until:
-                raise TimeoutError("nobody opened the channel")
-            time.sleep(0.02)
+        self.meet(1)
         self._channel.send(b"hello", timeout=PATIENCE)
         self._channel.recv(PATIENCE)
         return True
+
+    def meet(self, count: int) -> None:
+        """Wait until so many others have the channel open."""
+        until = time.monotonic() + PATIENCE
+        while len(self._channel.participants) < count:
+            if time.monotonic() > until:
+                raise TimeoutError("nobody opened the channel")
+            time.sleep(0.02)
+
+    def burn(self, seconds: float) -> None:
+        """Compute in another thread from now on."""
+        burn(seconds)
 
     def stream(self, seconds: float) -> None:
         array = np.random.default_rng(1).random(ARRAY_SHAPE)
@@ -83,7 +92,7 @@ class End:
 
 def main(url: str, room: str) -> None:
     end = End(url, room)
-    names = ("ready", "stream", "send_array", "receive", "echo", "round_trips", "leave")
+    names = ("ready", "meet", "burn", "stream", "send_array", "receive", "echo", "round_trips", "leave")
     functions: dict[str, Any] = {name: getattr(end, name) for name in names}
     serve(functions)
     end.leave()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from forge_rtc_nb.kernel.engine_process import ALLOCATION
 from tests.bench.data_notebook import comm_ends
 from tests.bench.data_page import PageEnd, joined_page
 from tests.bench.data_play import End
@@ -29,7 +30,8 @@ class Path:
 def raw_pair(kind: str) -> Iterator[tuple[Worker, Worker]]:
     """Two processes with a bare data channel between them; kinds as `data_raw_end` has them."""
     command = ("tests.bench.data_raw_end", kind)
-    with Worker(*command) as sender, Worker(*command) as receiver:
+    environ = ALLOCATION if kind == "ours" else {}
+    with Worker(*command, environ=environ) as sender, Worker(*command, environ=environ) as receiver:
         answer = receiver.call("answer", sdp=sender.call("offer"))
         sender.call("accept", sdp=answer)
         yield sender, receiver

@@ -1,7 +1,8 @@
 """One end of a bare data channel, without anything of ours above it: ``python -m tests.bench.data_raw_end KIND`` (end process).
 
-KIND is ``ours`` (aiortc with our patches, in the event loop that engines have), ``stock`` (aiortc as it is) or ``wrtc``
-(libwebrtc under the same names).
+KIND is ``ours`` (aiortc with our parts, in the event loop that engines have), ``ours small`` (no packets of more than 1200
+bytes), ``ours single`` (nor more than one in a system call, as where the system is not Linux), ``stock`` (aiortc as it is) or
+``wrtc`` (libwebrtc under the same names).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -37,6 +39,9 @@ class End:
     async def offer(self) -> str:
         self._take(self._pc.createDataChannel("bench"))
         self._channel.on("open", self._open.set)
+        return await self._description_of_offer()
+
+    async def _description_of_offer(self) -> str:
         await self._pc.setLocalDescription(await self._pc.createOffer())
         return str(self._pc.localDescription.sdp)
 
@@ -106,9 +111,9 @@ class End:
         channel.on("message", self._arrived.put_nowait)
 
 
-async def work(library: Any) -> None:
+async def work(make: Callable[[], End]) -> None:
     """Answer until stdin ends."""
-    end = End(library)
+    end = make()
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         name, arguments = parse(line)
@@ -119,19 +124,29 @@ async def work(library: Any) -> None:
     await end.close()
 
 
-def main(kind: str) -> None:
+def run(kind: str, end: Callable[[Any], End]) -> None:
+    """Whatever the process is to be, until stdin ends."""
     factory = None
-    if kind == "ours":
+    if kind.startswith("ours"):
         import uvloop
 
-        from forge_rtc_nb.engine.aiortc_compat import install
-
-        install()
+        _install(kind)
         factory = uvloop.new_event_loop
     library = import_module("webrtc.aiortc" if kind == "wrtc" else "aiortc")
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(work(library))
+        runner.run(work(lambda: end(library)))
+
+
+def _install(kind: str) -> None:
+    from forge_rtc_nb.engine.aiortc_compat import install
+    from forge_rtc_nb.engine.datachannel import path_search, udp
+
+    if kind != "ours":
+        path_search.SIZES = ()
+    if kind == "ours single":
+        udp.GROUPS = False
+    install()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    run(sys.argv[1], End)

@@ -114,7 +114,7 @@ class Datagrams:
         sent = self._out.send_run(self._data, self._size, self._address)
         arrived = 0
         while (got := self._in.receive()) is not None:
-            arrived += got[0]
+            arrived += sum(end - start for start, end in got[0])
         self.lost += sent - arrived + len(self._data) - sent
 
 
