@@ -66,10 +66,11 @@ class Extent:
     def commit(self, start: int, end: int) -> None:
         """Have pages for bytes ``start`` to ``end``, and some around them; `MemoryError` where there are none. Call it before
         writing there."""
-        for step in range(start // STEP, -(-end // STEP)):
-            if step not in self._committed:
-                self._arena.commit(self.offset + step * STEP, min(STEP, self.size - step * STEP))
-                self._committed.add(step)
+        missing = [step for step in range(start // STEP, -(-end // STEP)) if step not in self._committed]
+        for first, last in _runs(missing):  # few calls: after each, a kernel that computes takes 5 ms to come back to us
+            begin = first * STEP
+            self._arena.commit(self.offset + begin, min((last + 1) * STEP, self.size) - begin)
+        self._committed.update(missing)
 
     def __del__(self) -> None:
         self._end(self.offset, self.size)
@@ -269,6 +270,17 @@ class Arena:
             self._work.put(False)
             if self._side == "engine":
                 remover.join(END_TIMEOUT)  # what it has not done by then, nobody would
+
+
+def _runs(numbers: list[int]) -> list[tuple[int, int]]:
+    """First and last of each row without a gap."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = runs[-1][0], number
+        else:
+            runs.append((number, number))
+    return runs
 
 
 def _remove(mapped: mmap.mmap, offset: int, size: int) -> int:

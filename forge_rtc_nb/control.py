@@ -1,4 +1,4 @@
-"""What the kernel and its engine process say to each other over their socket: typed messages, length-prefixed msgpack.
+"""What the kernel and its engine process say to each other over their socket; `control_stream` has how.
 
 Not a public protocol: both ends are always of one version. Pictures never go this way, they cross in a ring (`ring`); what is
 large of the messages of channels crosses in extents of shared memory (`arena`), each given back by a `GiveBack`.
@@ -6,17 +6,11 @@ large of the messages of channels crosses in extents of shared memory (`arena`),
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from .protocol import Channel, Limits, Participant
-
-MAX_FRAME = 16 * 1024 * 1024
-"""Bytes in one control message; the longest real one lists the participants of a full room."""
-
 
 INLINE = 16384
 """Bytes of a body up to which it travels in the message itself."""
@@ -66,7 +60,8 @@ class TicketRequest(Control, frozen=True):
 
 
 class OpenView(Control, frozen=True):
-    """Kernel: write every new picture of a stream into a ring, in this format, until `CloseView`.
+    """Kernel: write every new picture of a stream into a ring, in this format, until `CloseView`; or its sound, ``mono`` or
+    ``stereo``.
 
     The room ``""`` is the engine itself: its streams are the synthetic ones.
     """
@@ -284,65 +279,95 @@ class SharedSeen(Control, frozen=True):
     room: str
 
 
-Message = (
-    Join
-    | Leave
-    | TicketRequest
-    | OpenView
-    | CloseView
-    | Reply
-    | Welcomed
-    | RoomState
-    | ParticipantJoined
-    | ParticipantLeft
-    | ParticipantUpdated
-    | ViewOpened
-    | ViewReady
-    | ViewEnded
-    | PeerFault
-    | GiveBack
-    | OpenChannel
-    | CloseChannel
-    | SendData
-    | CancelSend
-    | SendProgress
-    | Received
-    | Taken
-    | ChannelEnded
-    | DataFault
-    | OpenShared
-    | SetShared
-    | SharedChanged
-    | SharedSeen
-)
+class Publish(Control, frozen=True):
+    """Kernel: offer a stream to the room, of pictures or, where it has a ``rate``, of sound. Answered by `Reply` when the
+    server has told the others; its value is the region of the shared memory whose writer the kernel is.
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
-_length = struct.Struct("<I")
+    A name that this kernel publishes already in this room goes over to the new publication: the stream keeps its id and its
+    viewers, and the publication before ends (`PublicationEnded`).
+    """
+
+    req: int
+    room: str
+    publication: int
+    """A number that the kernel chooses, never the same twice."""
+    name: str
+    fps: float = 30.0
+    """Pictures a second, at most."""
+    bitrate: int | None = None
+    """Bits a second, at most; None for what is usual for the size."""
+    codec: str | None = None
+    """The only one that is offered, ``H264`` or ``VP8``; None for what the viewer prefers."""
+    rate: int = 0
+    """Samples a second of sound; 0 for pictures."""
+    channels: int = 0
+    """Of sound, 1 or 2."""
 
 
-def pack(message: Control) -> bytes:
-    """One message with its length before it."""
-    body = _encoder.encode(message)
-    return _length.pack(len(body)) + body
+class PictureReady(Control, frozen=True):
+    """Kernel: there is something new in a publication's ring. Sent once, until the engine has looked (``pending``)."""
+
+    publication: int
 
 
-class Unpacker:
-    """Cuts a byte stream into messages; keeps the unfinished rest."""
+class Unpublish(Control, frozen=True):
+    """Kernel: the stream ends; its ring is unmapped here. No answer."""
 
-    def __init__(self) -> None:
-        self._rest = bytearray()
+    publication: int
 
-    def feed(self, data: bytes) -> Iterator[Message]:
-        """The messages that ``data`` completes. `ValueError` where the stream cannot be ours."""
-        self._rest += data
-        while len(self._rest) >= _length.size:
-            (size,) = _length.unpack_from(self._rest)
-            if size > MAX_FRAME:
-                raise ValueError(f"control message of {size} bytes")
-            end = _length.size + size
-            if len(self._rest) < end:
-                return
-            body = bytes(self._rest[_length.size : end])
-            del self._rest[:end]
-            yield _decoder.decode(body)
+
+class Mute(Control, frozen=True):
+    """Kernel: ask a participant's client to switch a stream off. No answer."""
+
+    room: str
+    participant: str
+    stream: str
+
+
+class Constrain(Control, frozen=True):
+    """Kernel: ask a tab for another size or rate of a stream. Answered by `Reply`: [width, height, pictures a second]."""
+
+    req: int
+    room: str
+    participant: str
+    stream: str
+    width: int | None
+    height: int | None
+    fps: int | None
+    timeout: float
+
+
+class PublicationState(Control, frozen=True):
+    """Engine: who watches, and what it cost. Sent when ``viewers`` changes, and once a second while somebody watches."""
+
+    room: str
+    publication: int
+    viewers: int
+    keyframes_only: int = 0
+    """Viewers whose path carries less than the stream needs."""
+    frames: int = 0
+    """Encoded up to now."""
+    keyframes: int = 0
+    bytes: int = 0
+    dropped: int = 0
+    """Frames that were encoded and that a viewer did not get, over all viewers."""
+    seconds: float = 0.0
+    """Of an encoder's thread, spent converting and encoding."""
+    bitrate: int = 0
+    """Bits a second that the encoders are set to."""
+
+
+class PublicationFault(Control, frozen=True):
+    """Engine: a picture cannot be encoded; the publication goes on."""
+
+    room: str
+    publication: int
+    message: str
+
+
+class PublicationEnded(Control, frozen=True):
+    """Engine: the stream ended against the kernel's will, or another publication took its name; `Unpublish` still follows."""
+
+    room: str
+    publication: int
+    message: str = ""

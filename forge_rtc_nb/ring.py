@@ -1,7 +1,8 @@
-"""The shared memory in which frames cross from engine to kernel: one nameless sparse file, cut into rings of slots.
+"""The shared memory in which frames cross between engine and kernel: one nameless sparse file, cut into rings of slots.
 
-The engine writes, the kernel copies out; nobody waits for the other. A slot carries a sequence number that is odd while
-it is written and has changed when it was overwritten meanwhile, so that a reader can tell a torn copy (a seqlock).
+One process writes, the other reads: the engine writes what a kernel reads of others, the kernel what it publishes. Nobody
+waits for the other. A slot carries a sequence number that is odd while it is written and has changed when it was overwritten
+meanwhile, so that a reader can tell a torn copy (a seqlock).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ HEADER_BYTES = 4096
 REGION_BYTES = HEADER_BYTES + SLOTS * SLOT_BYTES
 REGIONS = 64
 
-_HEADER = np.dtype([("head", "<u8"), ("pending", "u1")], align=True)
+_HEADER = np.dtype([("head", "<u8"), ("pending", "u1"), ("pulse", "<f8")], align=True)
 _SLOT = np.dtype(
     [
         ("seq", "<u8"),
@@ -34,6 +35,7 @@ _SLOT = np.dtype(
         ("height", "<u4"),
         ("width", "<u4"),
         ("nbytes", "<u8"),
+        ("format", "<u4"),
     ],
     align=True,
 )
@@ -42,10 +44,22 @@ _SLOTS_OFFSET = 256
 SHAPES: dict[str, Callable[[int, int], tuple[int, ...]]] = {
     "rgb24": lambda h, w: (h, w, 3),
     "bgr24": lambda h, w: (h, w, 3),
+    "rgba": lambda h, w: (h, w, 4),
     "gray": lambda h, w: (h, w),
     "yuv420p": lambda h, w: (h * 3 // 2, w),
 }
 """Array shape of each pixel format; yuv420p is the planes Y, U, V one below the other, as OpenCV has them."""
+_FORMATS = tuple(SHAPES)
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """One frame where it lies in a ring."""
+
+    pixels: np.ndarray[Any, np.dtype[np.uint8]]
+    pixel_format: str
+    is_whole: Callable[[], bool]
+    """Asked after the pixels were read: False where they were written anew meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +77,21 @@ def create_memory() -> int:
     return create_file(REGIONS * REGION_BYTES)
 
 
+def map_region(fd: int, number: int, size: int) -> mmap.mmap:
+    """The first ``size`` bytes of a region; `MemoryError` where the address space has no room."""
+    if not 0 <= number < REGIONS:
+        raise ValueError(f"region {number} of {REGIONS}")
+    try:
+        return mmap.mmap(fd, size, offset=number * REGION_BYTES)
+    except OSError as error:  # an address space that is limited, as clusters do (`ulimit -v`)
+        raise MemoryError(f"{size >> 20} MiB of shared memory cannot be mapped: {error.strerror}") from None
+
+
 class Region:
     """One ring, mapped. The base of `Writer` and `Reader`."""
 
     def __init__(self, fd: int, number: int) -> None:
-        if not 0 <= number < REGIONS:
-            raise ValueError(f"region {number} of {REGIONS}")
-        try:
-            self._map = mmap.mmap(fd, REGION_BYTES, offset=number * REGION_BYTES)
-        except OSError as error:  # an address space that is limited, as clusters do (`ulimit -v`)
-            raise MemoryError(f"{REGION_BYTES >> 20} MiB of shared memory cannot be mapped: {error.strerror}") from None
+        self._map = map_region(fd, number, REGION_BYTES)
         self._header = np.frombuffer(self._map, _HEADER, count=1)
         self._slots = np.frombuffer(self._map, _SLOT, count=SLOTS, offset=_SLOTS_OFFSET)
 
@@ -92,7 +111,7 @@ class Region:
 
 
 class Writer(Region):
-    """The engine's end of a ring."""
+    """The end of a ring that pictures come from."""
 
     def __init__(self, fd: int, number: int) -> None:
         super().__init__(fd, number)
@@ -115,10 +134,11 @@ class Writer(Region):
         slot = self._slots[number]
         slot["seq"] |= 1
         slot["height"], slot["width"], slot["nbytes"] = height, width, nbytes
+        slot["format"] = _FORMATS.index(pixel_format)
         return self._pixels(number, nbytes).reshape(shape)
 
     def end(self, captured: float, index: int) -> bool:
-        """Publish the slot of the last `begin`; true where the kernel must be told."""
+        """Publish the slot of the last `begin`; true where the reader must be told."""
         head = self.head
         slot = self._slots[head % SLOTS]
         slot["time"], slot["arrival"], slot["index"] = captured, time.time(), index
@@ -128,6 +148,10 @@ class Writer(Region):
             return False
         self._header["pending"][0] = 1
         return True
+
+    def pulse(self, now: float) -> None:
+        """Say that this process was alive at that Unix second."""
+        self._header["pulse"] = now
 
     def _commit(self, offset: int, nbytes: int) -> None:
         commit(self._fd, self._offset + offset, nbytes)
@@ -139,12 +163,23 @@ class Writer(Region):
         super().close()
 
 
+def _copied(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A copy of bytes that lie in a row. numpy would let other threads run meanwhile, which takes a millisecond; where one of
+    them computes in Python, it takes five until this one may go on."""
+    return np.frombuffer(bytearray(pixels.data), np.uint8)
+
+
 class Reader(Region):
-    """The kernel's end of a ring."""
+    """The end of a ring that pictures go to."""
 
     def acknowledge(self) -> None:
-        """Say that the frames up to now were noticed; the engine tells of the next one again."""
+        """Say that the frames up to now were noticed; the writer tells of the next one again."""
         self._header["pending"][0] = 0
+
+    @property
+    def pulse(self) -> float:
+        """When the writer's process was alive, in Unix seconds; 0.0 where it has not said."""
+        return float(self._header["pulse"][0])
 
     def copy(self, number: int, pixel_format: str) -> Picture | None:
         """A private copy of frame ``number`` (counted from 0), or None where it is overwritten already."""
@@ -156,6 +191,24 @@ class Reader(Region):
         shape = SHAPES[pixel_format](height, width)
         if nbytes > SLOT_BYTES or nbytes != math.prod(shape):
             return None
-        array = self._pixels(number % SLOTS, nbytes).copy().reshape(shape)
+        array = _copied(self._pixels(number % SLOTS, nbytes)).reshape(shape)
         picture = Picture(array, float(slot["time"]), float(slot["arrival"]), int(slot["index"]))
         return picture if int(slot["seq"]) == seq else None
+
+    def newest(self) -> Glimpse | None:
+        """The newest frame, not copied; None where there is none, or it is overwritten already."""
+        head = self.head
+        if head == 0:
+            return None
+        number = (head - 1) % SLOTS
+        slot = self._slots[number]
+        height, width, nbytes = int(slot["height"]), int(slot["width"]), int(slot["nbytes"])
+        pixel_format = _FORMATS[int(slot["format"]) % len(_FORMATS)]
+        shape = SHAPES[pixel_format](height, width)
+
+        def is_whole() -> bool:
+            return int(slot["seq"]) == 2 * head
+
+        if not is_whole() or nbytes > SLOT_BYTES or nbytes != math.prod(shape):
+            return None
+        return Glimpse(self._pixels(number, nbytes).reshape(shape), pixel_format, is_whole)

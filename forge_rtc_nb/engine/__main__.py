@@ -106,9 +106,18 @@ async def watch_room(options: argparse.Namespace) -> None:
         await service.close()
 
 
+def begin_log() -> None:
+    """``FORGE_RTC_LOG`` says how much is logged; a word that is no level must not keep anybody from a call."""
+    wanted = os.environ.get("FORGE_RTC_LOG", "WARNING").upper()
+    known = wanted in logging.getLevelNamesMapping()
+    logging.basicConfig(level=wanted if known else logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    if not known:
+        logger.warning("FORGE_RTC_LOG=%s is no level: use DEBUG, INFO, WARNING or ERROR; it is INFO now", wanted)
+
+
 def run() -> None:
     options = parse()
-    logging.basicConfig(level=os.environ.get("FORGE_RTC_LOG", "WARNING").upper(), format="%(levelname)s %(name)s: %(message)s")
+    begin_log()
     for handler in logging.getLogger().handlers:
         handler.addFilter(LogLimit())
     from .aiortc_compat import install

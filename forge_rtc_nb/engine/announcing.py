@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable
 
 from ..errors import ChannelClosed, RTCError, RTCTimeout
-from ..protocol import Channel, Error, Message, Participant, Ping, Pong, Updated
+from ..protocol import Channel, Error, Message, Participant, Ping, Pong, Stream, Updated
 from .signaling import Entry, Refused
 from .tasks import Tasks
 
@@ -38,6 +38,26 @@ class Announcer:
     def channels(self) -> dict[str, Channel]:
         """By name: those that are open, as far as the server did not refuse them."""
         return self._entry.channels
+
+    async def publish(self, stream: Stream) -> None:
+        """Say that there is this stream. Errors: what the server says (``invalid-message``), `RTCTimeout`."""
+        async with self._turn:
+            self._entry.streams[stream.id] = stream
+            try:
+                await self._say()
+            except BaseException:
+                self.unpublish(stream.id)  # the server may have taken it after all
+                raise
+
+    def update(self, stream: Stream) -> None:
+        """Say what has changed of a stream that was published."""
+        if stream.id in self._entry.streams:
+            self._entry.streams[stream.id] = stream
+            self._tasks.start(self._say_in_turn())
+
+    def unpublish(self, stream_id: str) -> None:
+        if self._entry.streams.pop(stream_id, None) is not None:
+            self._tasks.start(self._say_in_turn())
 
     async def open(self, channel: Channel) -> None:
         """Errors: what the server says (``channel-options``, ``invalid-message``), `ChannelClosed`, `RTCTimeout`."""
@@ -83,13 +103,16 @@ class Announcer:
         refused = [self.channels[name] for name in self._entry.introduced & self.channels.keys() - taken]
         for channel in refused:
             del self.channels[channel.name]
-        if taken - {channel.name for channel in refused} == self.channels.keys() and me.shared == self._entry.shared:
+        if taken - {channel.name for channel in refused} == self.channels.keys() and self._says_the_rest(me):
             self._settle(None)
         elif self._saying is not None:
             self._tell(self._saying[0])  # what changed since the hello, and was lost
         else:
             self._tasks.start(self._say_in_turn())
         return refused
+
+    def _says_the_rest(self, me: Participant) -> bool:
+        return me.shared == self._entry.shared and {stream.id for stream in me.streams} == self._entry.streams.keys()
 
     def receive(self, message: Error | Pong) -> None:
         """An answer of the server, perhaps to what we say."""
@@ -120,7 +143,9 @@ class Announcer:
             self._saying = None
 
     def _tell(self, name: str) -> None:
-        self._send(Updated(id=name, channels=list(self.channels.values()), shared=self._entry.shared))
+        entry = self._entry
+        channels, streams = list(entry.channels.values()), list(entry.streams.values())
+        self._send(Updated(id=name, channels=channels, streams=streams, shared=entry.shared))
         self._send(Ping(id=name))
 
     def _settle(self, error: RTCError | None) -> None:

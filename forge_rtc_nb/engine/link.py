@@ -8,7 +8,8 @@ import socket
 import threading
 from collections.abc import Callable, Hashable
 
-from ..control import Control, Message, ParticipantUpdated, Received, Unpacker, pack
+from ..control import Control, ParticipantUpdated, Received
+from ..control_stream import Message, Unpacker, pack
 
 logger = logging.getLogger(__name__)
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Generic, Literal, Protocol, TypeVar
 
 import av
 
 from ..ring import Writer
 from .conversion import Converter
+
+
+class Closable(Protocol):
+    """One ring that a kernel reads."""
+
+    def close(self) -> None: ...
 
 
 class View:
@@ -41,15 +48,45 @@ class View:
         self._writer.close()
 
 
-class StreamSink:
+V = TypeVar("V", bound=Closable)
+
+
+class Viewed(Generic[V]):
+    """Who reads a stream: the base of what takes its pictures, or its sound."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._views: dict[int, V] = {}
+
+    def open(self, number: int, view: V) -> None:
+        with self._lock:
+            self._views[number] = view
+
+    def close(self, number: int) -> None:
+        with self._lock:
+            view = self._views.pop(number, None)
+            if view is not None:
+                view.close()
+
+    def forget(self) -> None:
+        """Nobody reads: nothing is kept for those who will."""
+
+    @property
+    def view_numbers(self) -> list[int]:
+        with self._lock:
+            return list(self._views)
+
+
+class StreamSink(Viewed[View]):
     """Takes the pictures of one stream; converts them only for the views that are open.
 
     Keeps the newest picture, so that a view that opens between two pictures has one at once.
     """
 
+    kind: Literal["video"] = "video"
+
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._views: dict[int, View] = {}
+        super().__init__()
         self._last: tuple[av.VideoFrame, float, float] | None = None
         self._index = 0
 
@@ -68,18 +105,6 @@ class StreamSink:
             if self._last is not None and time.monotonic() - self._last[2] < 0.5:
                 view.write(self._last[0], self._last[1], max(self._index - 1, 0))
 
-    def close(self, number: int) -> None:
-        with self._lock:
-            view = self._views.pop(number, None)
-            if view is not None:
-                view.close()
-
     def forget(self) -> None:
-        """Let the newest picture go: nobody reads."""
         with self._lock:
             self._last = None
-
-    @property
-    def view_numbers(self) -> list[int]:
-        with self._lock:
-            return list(self._views)

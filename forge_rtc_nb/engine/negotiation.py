@@ -7,6 +7,7 @@ kernels the one with the lower participant id offers.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +15,8 @@ from ..protocol import Stream
 
 DEFAULT_CODECS = ("H264", "VP8")
 """Best first: where browsers encode both in software, H264 takes them half the time (docs/decisions/0007)."""
+
+SOUND_CODECS = ("OPUS",)
 
 START_KBPS = 3000
 MIN_KBPS = 600
@@ -58,6 +61,7 @@ class Negotiation:
 
 
 _MEDIA = re.compile(r"^m=", re.MULTILINE)
+_MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 _RTPMAP = re.compile(r"^a=rtpmap:(\d+) ([^/\r\n]+)/", re.MULTILINE)
 _OF_CODEC = re.compile(r"a=(?:rtpmap|fmtp|rtcp-fb):(\d+) ")
 _APT = re.compile(r"^a=fmtp:(\d+) apt=(\d+)", re.MULTILINE)
@@ -70,14 +74,26 @@ def is_mdns(candidate: str) -> bool:
     return len(parts) > 4 and parts[4].lower().endswith(".local")
 
 
-def prepare_offer(sdp: str, codecs: tuple[str, ...] = DEFAULT_CODECS) -> str:
+def prepare_offer(sdp: str, codecs: tuple[str, ...] = DEFAULT_CODECS, only: Mapping[str, str] | None = None) -> str:
     """A browser's offer as aiortc should read it: our codecs first, and no ``.local`` candidates.
+
+    ``only`` has, by mid, the codec that an m-line is to have, where it is not left to the other side.
 
     aioice waits a second for each name that it cannot resolve; without them the pair connects all the same, from the
     checks that the browser sends to us (peer-reflexive candidates, RFC 8445 section 7.3.1.3).
     """
     head, *sections = _split_media(_MDNS.sub("", sdp))
-    return head + "".join(_order_codecs(section, codecs) if section.startswith("m=video") else section for section in sections)
+    return head + "".join(
+        _order_codecs(s, _codecs_of(s, codecs, only or {})) if s.startswith(("m=video", "m=audio")) else s for s in sections
+    )
+
+
+def _codecs_of(section: str, codecs: tuple[str, ...], only: Mapping[str, str]) -> tuple[str, ...]:
+    if section.startswith("m=audio"):
+        return SOUND_CODECS
+    mid = _MID.search(section)
+    codec = only.get(mid[1]) if mid is not None else None
+    return codecs if codec is None else (codec,)
 
 
 def prepare_answer(sdp: str, start: int = START_KBPS, low: int = MIN_KBPS, high: int = MAX_KBPS) -> str:

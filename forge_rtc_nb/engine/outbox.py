@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from .. import protocol
+from .. import protocol, sdp
 from ..errors import InvalidMessage
 from ..protocol import Answer, Limits, Message, Offer
 from .pace import Pace
@@ -81,7 +81,7 @@ class Outbox:
 
     def _checked(self, message: Message) -> str:
         if isinstance(message, Answer | Offer):
-            protocol.check_sdp(message.sdp.sdp)
+            sdp.check_sdp(message.sdp.sdp)
         text = protocol.encode(message)
         size = len(text.encode())
         if size > self._message_bytes - ROOM_FOR_SENDER:

@@ -21,11 +21,13 @@ from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.sdp import candidate_from_sdp
 
 from ..protocol import Answer, IceCandidate, IceServer, Message, Negotiate, Offer, SessionDescription, Subscribe, Unsubscribe
-from .aiortc_compat import LiveReceiver, VideoSink, close_connection
+from .aiortc_compat import LiveReceiver, Sink, close_connection
 from .datalink import DataLink, Port
 from .heartbeat import Heartbeat
 from .inbox import Inbox, Wish
+from .media_lines import MediaLines
 from .negotiation import DEFAULT_CODECS, Negotiation, is_mdns, prepare_answer, prepare_offer
+from .sending import Find, Sending
 from .tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class Peer:
         on_fault: Callable[[str], None],
         on_data_fault: Callable[[str, str], None] = lambda label, why: None,
         expect: Callable[[str], Port | None] = lambda label: None,
+        published: Find = lambda stream: None,
         offers: bool = False,
     ) -> None:
         self.id = participant_id
@@ -77,7 +80,10 @@ class Peer:
         self._ice_servers = ice_servers
         self._on_fault = on_fault
         self._negotiation = Negotiation()
-        self._sinks: dict[str, VideoSink] = {}
+        self._sending = Sending(published)
+        self._lines = MediaLines()
+        """Where we offer: the m-lines of the present connection."""
+        self._sinks: dict[str, Sink] = {}
         self._pc: RTCPeerConnection | None = None
         self._round_trip = self._offset = 0.0
         self._retry_delay = RETRY_FIRST
@@ -88,18 +94,35 @@ class Peer:
         self._closing = Tasks()
         self._tasks.start(self._work())
 
-    def subscribe(self, stream: str, sink: VideoSink) -> None:
-        """Ask for a stream; its pictures go to ``sink`` from now on, over whatever connection."""
+    def subscribe(self, stream: str, sink: Sink) -> None:
+        """Ask for a stream; its pictures or sound go to ``sink`` from now on, over whatever connection."""
         self._sinks[stream] = sink
         self._negotiation.wanted.add(stream)
         self._route_sinks()  # its m-line may be there from before: the sender then needs no new offer
         self._send(Subscribe(to=self.id, stream=stream))
+        self._offer_lines()
 
     def unsubscribe(self, stream: str) -> None:
         self._negotiation.wanted.discard(stream)
         self._sinks.pop(stream, None)
         self._route_sinks()
         self._send(Unsubscribe(to=self.id, stream=stream))
+
+    def asked_for(self, message: Subscribe | Unsubscribe) -> None:
+        """The other side wants a stream of ours, or does not want it any more."""
+        self._sending.ask(message.stream, isinstance(message, Subscribe))
+        self._offer_lines()
+        self.publications_changed()
+
+    def publications_changed(self) -> None:
+        """What goes over the present m-lines may be another publication's, or nobody's."""
+        if self._pc is not None:
+            self._sending.apply(self._pc)
+
+    def _offer_lines(self) -> None:
+        """There may be a stream without an m-line."""
+        if self._offers and not self._asking:
+            self._inbox.wish()
 
     def need(self) -> None:
         """There is something to send or to take that may need a connection."""
@@ -110,6 +133,7 @@ class Peer:
     def renew(self, offers: bool) -> None:
         """To the other side we are somebody new: there will be a new connection, and who offers it may have changed."""
         self._offers = offers
+        self._sending.asked.clear()
         if self._pc is not None or self._pending is not None:
             self._lost("this participant has a new id")
         else:
@@ -133,6 +157,9 @@ class Peer:
 
     def receive(self, message: Offer | Answer | IceCandidate) -> None:
         """Queue a description or candidate; they are worked on one after the other."""
+        if isinstance(message, Offer) and not self._offers:
+            # At once: an unsubscribe that comes after it must not be undone when it is worked on.
+            self._sending.want(message.wants)
         if not self._inbox.put(message):
             logger.warning("%s sends faster than its offers can be answered; a candidate is dropped", self.id)
 
@@ -166,28 +193,46 @@ class Peer:
                 await self._add_candidate(message)
 
     async def _offer(self) -> None:
-        if self._pc is not None or not self._needed:
-            return
-        epoch = self._negotiation.new_epoch(time.time())
-        await self._open_connection()
+        if not self._needed or self._pending is not None:
+            return  # what is missing is looked for again when the answer is here
+        is_new = self._pc is None
+        if is_new:
+            self._negotiation.new_epoch(time.time())
+            await self._open_connection()
         pc = self._pc
         assert pc is not None
+        wanted = {stream: self._sinks[stream].kind for stream in self._negotiation.wanted}
+        if not self._lines.fill(pc, wanted, self._sending.asked_here) and not is_new:
+            return
         await pc.setLocalDescription(await pc.createOffer())
-        self._pending = Offer(to=self.id, epoch=epoch, sdp=SessionDescription(type="offer", sdp=pc.localDescription.sdp))
+        self._negotiation.mids = self._lines.incoming
+        self._sending.carry(self._lines.outgoing)
+        self._pending = Offer(
+            to=self.id,
+            epoch=self._negotiation.epoch,
+            sdp=SessionDescription(type="offer", sdp=pc.localDescription.sdp),
+            streams=self._sending.streams,
+            wants=self._lines.wants(wanted),
+        )
         self._send(self._pending)
-        self._check_candidates(self._pending.sdp.sdp)
-        self._connection_tasks.start(self._limit_connecting(pc))
+        if is_new:
+            self._check_candidates(self._pending.sdp.sdp)
+            self._connection_tasks.start(self._limit_connecting(pc))
 
     async def _accept(self, answer: Answer) -> None:
         pc = self._pc
         if not self._offers or pc is None or not self._negotiation.is_current(answer.epoch) or self._pending is None:
             return
         self._pending = None
-        await pc.setRemoteDescription(RTCSessionDescription(prepare_offer(answer.sdp.sdp, preferred_codecs()), "answer"))
+        sdp = prepare_offer(answer.sdp.sdp, preferred_codecs(), self._sending.codecs)
+        await pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        self._route_sinks()
+        self._sending.apply(pc)
+        self._inbox.wish()  # for what was wanted meanwhile
 
     @property
     def _needed(self) -> bool:
-        return bool(self._negotiation.wanted) or self.data.needed
+        return bool(self._negotiation.wanted) or self.data.needed or (self._offers and bool(self._sending.asked_here))
 
     def _check_candidates(self, sdp: str) -> None:
         if "\na=candidate:" not in sdp:
@@ -208,11 +253,15 @@ class Peer:
             return
         pc = self._pc
         assert pc is not None
-        await pc.setRemoteDescription(RTCSessionDescription(prepare_offer(offer.sdp.sdp, preferred_codecs()), "offer"))
+        self._sending.carry({want.mid: want.stream for want in offer.wants})
+        sdp = prepare_offer(offer.sdp.sdp, preferred_codecs(), self._sending.codecs)
+        await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         self._route_sinks()
+        self._sending.prepare(pc)
         await pc.setLocalDescription(await pc.createAnswer())
         answer = SessionDescription(type="answer", sdp=prepare_answer(pc.localDescription.sdp))
         self._send(Answer(to=self.id, epoch=offer.epoch, sdp=answer))
+        self._sending.apply(pc)
         if step == "new":
             self._connection_tasks.start(self._limit_connecting(pc))
         self._check_candidates(answer.sdp)
@@ -263,7 +312,8 @@ class Peer:
             receiver: Any = transceiver.receiver
             if isinstance(receiver, LiveReceiver):
                 stream = self._negotiation.stream_of(transceiver.mid) if transceiver.mid is not None else None
-                receiver.sink = self._sinks.get(stream) if stream is not None else None
+                sink = self._sinks.get(stream) if stream is not None else None
+                receiver.sink = sink if sink is not None and sink.kind == receiver.kind else None
                 receiver.round_trip, receiver.clock.offset = self._round_trip, self._offset
 
     async def _add_candidate(self, message: IceCandidate) -> None:
@@ -316,6 +366,8 @@ class Peer:
         """Takes the connection out at once, so that another may come; what is returned waits until it is closed."""
         pc, tasks = self._pc, self._connection_tasks
         self._pc, self._pending, self._connection_tasks = None, None, Tasks()
+        self._lines = MediaLines()
+        self._sending.forget()
         self.data.detach()
         return asyncio.shield(self._closing.start(self._close(pc, tasks)))
 

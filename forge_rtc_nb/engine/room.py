@@ -13,6 +13,9 @@ from ..control import Control, Way
 from ..errors import StreamNotFound
 from ..protocol import (
     Answer,
+    Between,
+    Constrain,
+    Constrained,
     Error,
     IceCandidate,
     IceRequest,
@@ -21,21 +24,29 @@ from ..protocol import (
     Joined,
     Left,
     Limits,
+    Mute,
     Negotiate,
     Offer,
     Participant,
     Pong,
+    Routed,
     ServerMessage,
+    Stream,
     Subscribe,
+    Unsubscribe,
     Updated,
     Welcome,
 )
+from .announcing import Announcer
+from .asking import Asking
 from .bodies import Bodies
-from .media import StreamSink, View
+from .media import View
 from .peer import Peer
+from .publications import Publications
 from .room_data import RoomData
 from .signaling import Entry, SignalingClient
-from .streams import RemoteStream
+from .sound import SoundView
+from .streams import RemoteStream, Sink
 from .tasks import Tasks
 
 logger = logging.getLogger(__name__)
@@ -74,15 +85,17 @@ class EngineRoom:
         self._ice_answers: list[asyncio.Future[list[IceServer]]] = []
         self._tasks = Tasks()
         self._limits: Limits | None = None
+        self._announcer = Announcer(entry, self.client.send, self._tasks)
+        self.asking = Asking(self.client.send)
+        self.publications = Publications(self._announcer, self._publications_changed)
         self.data = RoomData(
-            entry,
+            entry.room,
             bodies,
             post,
-            self.client.send,
+            self._announcer,
             lambda participant_id: self._peer(participant_id).data,
             lambda participant_id: self._peer(participant_id).need(),
             self.participants,
-            self._tasks,
         )
 
     async def enter(self) -> None:
@@ -100,6 +113,7 @@ class EngineRoom:
         self.data.end()
         for key in list(self._streams):
             self._end_stream(key)
+        await self.publications.end(f"this kernel left room {self.id!r}")
         await asyncio.gather(*(self._take_out(participant_id) for participant_id in list(self._peers)))
         await self._tasks.close()
 
@@ -115,29 +129,31 @@ class EngineRoom:
         self._post(control.Welcomed(self.id, self.me, list(self.participants.values()), self._limits, self.server))
         self._post(self.state)
 
-    def open_view(self, number: int, participant_id: str, stream_id: str, view: View) -> StreamSink:
+    def open_view(self, number: int, participant_id: str, stream_id: str, view: View | SoundView) -> Sink:
         """Let a view read a stream; subscribes to it where that is needed. `StreamNotFound` where it is gone."""
         participant = self.participants.get(participant_id)
-        if participant is None or all(s.id != stream_id for s in participant.streams):
+        record = next((s for s in participant.streams if s.id == stream_id), None) if participant is not None else None
+        if record is None:
             raise StreamNotFound("the stream has stopped")
         key = (participant_id, stream_id)
         stream = self._streams.get(key)
         if stream is None:
-            stream = self._streams[key] = self._remote_stream(participant_id, stream_id)
+            stream = self._streams[key] = self._remote_stream(participant_id, record)
         stream.use()
-        stream.sink.open(number, view)
+        stream.open(number, view)
         return stream.sink
 
-    def release(self, sink: StreamSink) -> None:
+    def release(self, sink: Sink) -> None:
         """A view of this sink was closed."""
         for stream in self._streams.values():
             if stream.sink is sink:
                 stream.release()
 
-    def _remote_stream(self, participant_id: str, stream_id: str) -> RemoteStream:
+    def _remote_stream(self, participant_id: str, stream: Stream) -> RemoteStream:
         return RemoteStream(
-            lambda sink: self._peer(participant_id).subscribe(stream_id, sink),
-            lambda: self._peer(participant_id).unsubscribe(stream_id),
+            stream.kind,
+            lambda sink: self._peer(participant_id).subscribe(stream.id, sink),
+            lambda: self._peer(participant_id).unsubscribe(stream.id),
         )
 
     def _peer(self, participant_id: str) -> Peer:
@@ -151,9 +167,14 @@ class EngineRoom:
                 lambda why: self._post(control.PeerFault(self.id, participant_id, why)),
                 lambda label, why: self._post(control.DataFault(self.id, label, participant_id, why)),
                 lambda label: self.data.expect(participant_id, label),
+                self.publications.find,
                 offers=self._offers(self.me.id, participant_id),
             )
         return peer
+
+    def _publications_changed(self) -> None:
+        for peer in self._peers.values():
+            peer.publications_changed()
 
     async def _ice_servers(self) -> list[IceServer]:
         """The server's present list; empty where it does not answer, which leaves host candidates."""
@@ -179,30 +200,35 @@ class EngineRoom:
                 self._left(participant_id, reason)
             case Updated(participant=Participant() as participant):
                 self._updated(participant)
-            case Offer() | Answer() | IceCandidate() | Negotiate() | Subscribe():
+            case Routed():
                 self._from_peer(message)
             case Pong():
-                self.data.answered(message)
+                self._announcer.receive(message)
             case IceServers(servers=servers):
                 for answer in self._ice_answers:
                     if not answer.done():
                         answer.set_result(servers)
             case Error():
-                self.data.answered(message)
+                self._announcer.receive(message)
                 logger.warning("the server says %s: %s", message.code, message.message)
                 if message.code == "slow-reader":
                     self._repeat_later()
 
-    def _from_peer(self, message: Offer | Answer | IceCandidate | Negotiate | Subscribe) -> None:
+    def _from_peer(self, message: Between) -> None:
         sender = message.from_
         if sender is None or sender not in self.participants:
             return
-        if isinstance(message, Subscribe):
-            logger.info("%s asks for a stream, but this kernel publishes none", sender)
-        elif isinstance(message, Negotiate):
-            self._peer(sender).negotiate(message)
-        else:
-            self._peer(sender).receive(message)
+        match message:
+            case Subscribe() | Unsubscribe():
+                self._peer(sender).asked_for(message)
+            case Negotiate():
+                self._peer(sender).negotiate(message)
+            case Offer() | Answer() | IceCandidate():
+                self._peer(sender).receive(message)
+            case Constrained():
+                self.asking.receive(message)
+            case Mute() | Constrain():
+                logger.info("%s asks for something that only a tab does", sender)
 
     def _repeat_later(self) -> None:
         """Something for somebody who reads slowly, or is away, was not passed on: say again what we want, when it may fit."""
@@ -311,5 +337,6 @@ class EngineRoom:
         self._post(self.state)
         if not self.is_open:  # for good: media must not flow on behind the server's back
             self.data.end()
+            self._tasks.start(self.publications.end(f"room {self.id!r} is closed: {detail}"))
             for participant_id in list(self._peers):
                 self._forget(participant_id)

@@ -10,12 +10,15 @@ from typing import Any
 
 from .. import control
 from ..arena import Arena
-from ..control import Control, Message
+from ..control import Control
+from ..control_stream import Message
 from ..errors import NotInRoom, RTCError, RTCTimeout
 from .bodies import Bodies
-from .media import StreamSink
+from .publisher import Publisher
+from .regions import Regions
 from .room import EngineRoom
 from .signaling import Entry
+from .streams import Sink
 from .synthetic import SyntheticStream
 from .tasks import Tasks
 from .tickets import request_ticket
@@ -30,7 +33,9 @@ class Service:
     def __init__(self, memory: int, arena: Arena, post: Callable[[Control], None]) -> None:
         self._post = post
         self._bodies = Bodies(arena, post)
-        self._views = Views(memory, post)
+        regions = Regions()
+        self._views = Views(memory, regions, post)
+        self._publisher = Publisher(memory, regions, post)
         self._rooms: dict[str, EngineRoom] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """One lock a room id: two joins at once would be two participants, and a leave would miss a join under way."""
@@ -50,6 +55,16 @@ class Service:
                 self._open_view(message)
             case control.CloseView(view=view):
                 self._close_view(view)
+            case control.Publish():
+                self._answer(message.req, self._publish(message))
+            case control.PictureReady(publication=number):
+                self._publisher.look(number)
+            case control.Unpublish(publication=number):
+                self._tasks.start(self._publisher.unpublish(number))
+            case control.Constrain():
+                self._answer(message.req, self._constrain(message))
+            case control.Mute(room=room_id) if room_id in self._rooms:
+                self._rooms[room_id].asking.mute(message)
             case _:
                 self._about_data(message)
 
@@ -85,6 +100,8 @@ class Service:
             self._post(control.Reply(req, value=await work))
         except RTCError as error:
             self._post(control.Reply(req, error=error.code, message=str(error)))
+        except MemoryError as error:
+            self._post(control.Reply(req, error="memory", message=str(error)))
         except Exception as error:
             logger.exception("a request of the kernel failed")
             self._post(control.Reply(req, error="error", message=f"{type(error).__name__}: {error}"))
@@ -122,6 +139,12 @@ class Service:
         if room is None:
             raise NotInRoom(f"this kernel is not in room {room_id!r}")
         return room
+
+    async def _publish(self, request: control.Publish) -> int:
+        return await self._publisher.publish(request, self._room(request.room).publications)
+
+    async def _constrain(self, request: control.Constrain) -> list[int]:
+        return await self._room(request.room).asking.constrain(request)
 
     async def _open_channel(self, request: control.OpenChannel) -> None:
         await self._room(request.room).data.open_channel(request.channel)
@@ -167,7 +190,7 @@ class Service:
         except (MemoryError, ValueError) as error:
             self._post(control.ViewEnded(request.view, "memory", str(error)))
 
-    def _sink_for(self, request: control.OpenView, view: Any) -> StreamSink:
+    def _sink_for(self, request: control.OpenView, view: Any) -> Sink:
         if request.room:
             return self._room(request.room).open_view(request.view, request.participant, request.stream, view)
         synthetic = SyntheticStream(request.stream)

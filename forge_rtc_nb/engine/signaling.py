@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from .. import protocol
 from ..control import Way
 from ..errors import Forbidden, InvalidMessage, RTCError, SignalingError, Unauthorized
-from ..protocol import Channel, Hello, Message, ServerMessage, Welcome
+from ..protocol import Channel, Hello, Message, ServerMessage, Stream, Welcome
 from ..rest import HOW_TO_ENABLE, NOTHING_LISTENS, tls_context
 from ..tickets import mint_ticket
 from .outbox import Outbox
@@ -44,6 +44,8 @@ class Entry:
     name: str | None
     channels: dict[str, Channel] = field(default_factory=dict)
     """Open ones, by name."""
+    streams: dict[str, Stream] = field(default_factory=dict)
+    """Those that are published, by id."""
     shared: bool = False
     introduced: frozenset[str] = frozenset()
     """The names of the channels that the newest hello said."""
@@ -186,6 +188,7 @@ class SignalingClient:
             kind="kernel",
             name=name,
             channels=list(self._entry.channels.values()),
+            streams=list(self._entry.streams.values()),
             shared=self._entry.shared,
             resume=self._resume,
             ticket=ticket if self._resume is None else None,

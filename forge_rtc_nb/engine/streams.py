@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from .media import StreamSink
+from ..protocol import MediaKind
+from .media import StreamSink, View
+from .sound import SoundView, StreamSound
+
+Sink = StreamSink | StreamSound
 
 LINGER = 5.0
 """Seconds that a stream stays subscribed after its last view closed: asking for it again costs a keyframe."""
@@ -14,8 +18,8 @@ LINGER = 5.0
 class RemoteStream:
     """One stream of one participant: subscribed to while it has views, and a little longer."""
 
-    def __init__(self, subscribe: Callable[[StreamSink], None], unsubscribe: Callable[[], None]) -> None:
-        self.sink = StreamSink()
+    def __init__(self, kind: MediaKind, subscribe: Callable[[Sink], None], unsubscribe: Callable[[], None]) -> None:
+        self.sink: Sink = StreamSink() if kind == "video" else StreamSound()
         self._subscribe = subscribe
         self._unsubscribe = unsubscribe
         self._subscribed = False
@@ -27,6 +31,16 @@ class RemoteStream:
         if not self._subscribed:
             self._subscribed = True
             self._subscribe(self.sink)
+
+    def open(self, number: int, view: View | SoundView) -> None:
+        """Have it written to the view; `ValueError` where that is for something else."""
+        match self.sink, view:
+            case StreamSink() as pictures, View():
+                pictures.open(number, view)
+            case StreamSound() as sound, SoundView():
+                sound.open(number, view)
+            case _:
+                raise ValueError("pictures are not sound")
 
     def release(self) -> None:
         """A view closed."""

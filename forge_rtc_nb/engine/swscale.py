@@ -8,42 +8,28 @@ is None and PyAV does it.
 from __future__ import annotations
 
 import ctypes
-import glob
-import sys
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from av.video.reformatter import Interpolation
+
+from .shared_library import loaded_library
 
 MAJOR = 9
 """Of libswscale, in FFmpeg 8; its interface is documented in libswscale/swscale.h."""
 _YUV420P = 0
-_FORMATS = {"rgb24": 2, "bgr24": 3}
+_BT601 = 5
+_FORMATS = {"rgb24": 2, "bgr24": 3, "gray": 8, "rgba": 26}
 """enum AVPixelFormat of libavutil/pixfmt.h; these numbers are part of its ABI."""
 _Pointers = ctypes.c_void_p * 4
 _Strides = ctypes.c_int * 4
 
 
-def _library_path() -> str | None:
-    """The file of the library that PyAV is linked to."""
-    if sys.platform == "linux":
-        names = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "libswscale" in line}
-    else:
-        names = set(glob.glob(str(Path(av.__file__).parent / ".dylibs" / "libswscale*")))
-    return names.pop() if len(names) == 1 else None
-
-
 def _load() -> Any:
-    path = _library_path()
-    try:
-        library = ctypes.CDLL(path) if path is not None else None
-        if library is None or library.swscale_version() >> 16 != MAJOR:
-            return None
-    except (OSError, AttributeError):
+    library = loaded_library("libswscale")
+    if library is None or not hasattr(library, "swscale_version") or library.swscale_version() >> 16 != MAJOR:
         return None
     library.sws_getContext.restype = ctypes.c_void_p
     library.sws_getContext.argtypes = [*[ctypes.c_int] * 7, *[ctypes.c_void_p] * 3]
@@ -61,7 +47,20 @@ def _load() -> Any:
 
 _library = _load()
 available = _library is not None
-"""Whether a `Scaler` can be made in this process."""
+"""Whether a `Scaler` or `PlanarScaler` can be made in this process."""
+
+
+def _context(height: int, width: int, source: int, target: int) -> Any:
+    """A converter that is freed with the object of `weakref.finalize`; `MemoryError` where there is none."""
+    size = (width, height)
+    context = _library.sws_getContext(*size, source, *size, target, int(Interpolation.BILINEAR), None, None, None)
+    if not context:
+        raise MemoryError(f"no converter for {width} x {height}")
+    return context
+
+
+_NEUTRAL = (0, 1 << 16, 1 << 16)
+"""Brightness, contrast, saturation."""
 
 
 class Scaler:
@@ -73,15 +72,10 @@ class Scaler:
 
     def __init__(self, height: int, width: int, target: str, matrix: int, full_range: bool) -> None:
         self.made_for = (height, width, target, matrix, full_range)
-        size = (width, height)
-        flags = int(Interpolation.BILINEAR)
-        self._context = _library.sws_getContext(*size, _YUV420P, *size, _FORMATS[target], flags, None, None, None)
-        if not self._context:
-            raise MemoryError(f"no converter to {target} for {width} x {height}")
+        self._context = _context(height, width, _YUV420P, _FORMATS[target])
         weakref.finalize(self, _library.sws_freeContext, self._context)
         table = _library.sws_getCoefficients(matrix)
-        neutral = (0, 1 << 16, 1 << 16)  # brightness, contrast, saturation
-        _library.sws_setColorspaceDetails(self._context, table, int(full_range), table, 0, *neutral)
+        _library.sws_setColorspaceDetails(self._context, table, int(full_range), table, 0, *_NEUTRAL)
 
     def convert(self, planes: Sequence[Any], out: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
         """Planes of a picture into ``out`` (height, width, 3); the GIL is free meanwhile."""
@@ -90,3 +84,22 @@ class Scaler:
         _library.sws_scale(
             self._context, sources, strides, 0, out.shape[0], _Pointers(out.ctypes.data), _Strides(out.strides[0])
         )
+
+
+class PlanarScaler:
+    """Converts RGB, RGBA (its alpha is left out) and gray of one size to 4:2:0 in BT.601, luma 16 to 235."""
+
+    def __init__(self, height: int, width: int, source: str) -> None:
+        self.made_for = (height, width, source)
+        self._height = height
+        self._context = _context(height, width, _FORMATS[source], _YUV420P)
+        weakref.finalize(self, _library.sws_freeContext, self._context)
+        table = _library.sws_getCoefficients(_BT601)
+        _library.sws_setColorspaceDetails(self._context, table, 1, table, 0, *_NEUTRAL)
+
+    def convert(self, pixels: np.ndarray[Any, np.dtype[np.uint8]], planes: Sequence[np.ndarray[Any, Any]]) -> None:
+        """``pixels`` (height, width[, channels]) into planes whose rows have 16 bytes of room; the GIL is free meanwhile."""
+        targets = _Pointers(*[plane.ctypes.data for plane in planes])
+        strides = _Strides(*[plane.strides[0] for plane in planes])
+        source = _Pointers(pixels.ctypes.data), _Strides(pixels.strides[0])
+        _library.sws_scale(self._context, *source, 0, self._height, targets, strides)

@@ -6,48 +6,56 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..control import Control, OpenView, ViewEnded, ViewOpened, ViewReady
-from ..ring import REGIONS, Writer
-from .media import StreamSink, View
+from ..ring import Writer
+from ..samples import FORMATS, SampleWriter
+from .aiortc_compat.sound import RATE
+from .media import View
+from .regions import Regions
+from .sound import SoundView
+from .streams import Sink
 
 
 @dataclass
 class _Open:
     region: int
-    view: View
-    sink: StreamSink | None = None
+    view: View | SoundView
+    sink: Sink | None = None
 
 
 class Views:
     """Opens and closes rings; a region is used again only after the kernel said that it has unmapped it."""
 
-    def __init__(self, memory: int, post: Callable[[Control], None]) -> None:
+    def __init__(self, memory: int, regions: Regions, post: Callable[[Control], None]) -> None:
         self._memory = memory
         self._post = post
-        self._free = list(range(REGIONS - 1, -1, -1))
+        self._regions = regions
         self._open: dict[int, _Open] = {}
 
-    def open(self, request: OpenView) -> View:
+    def open(self, request: OpenView) -> View | SoundView:
         """A ring for this request; `MemoryError` where all are in use."""
-        if not self._free:
-            raise MemoryError(f"{REGIONS} streams are read at once; stop reading one first")
-        region = self._free.pop()
+        region = self._regions.take()
         number = request.view
         try:
-            writer = Writer(self._memory, region)
+            view = self._make(request, region)
         except MemoryError:
-            self._free.append(region)
+            self._regions.give(region)
             raise
-        view = View(
-            writer,
-            request.format,
-            lambda: self._post(ViewReady(number)),
-            lambda why: self._post(ViewEnded(number, "memory", why)),
-        )
         self._open[number] = _Open(region, view)
         self._post(ViewOpened(number, region))
         return view
 
-    def attach(self, number: int, sink: StreamSink) -> None:
+    def _make(self, request: OpenView, region: int) -> View | SoundView:
+        number = request.view
+
+        def notify() -> None:
+            self._post(ViewReady(number))
+
+        if request.format in FORMATS:
+            return SoundView(SampleWriter(self._memory, region, RATE, FORMATS[request.format]), notify)
+        writer = Writer(self._memory, region)
+        return View(writer, request.format, notify, lambda why: self._post(ViewEnded(number, "memory", why)))
+
+    def attach(self, number: int, sink: Sink) -> None:
         """Remember which sink feeds a view, for `close`."""
         self._open[number].sink = sink
 
@@ -56,7 +64,7 @@ class Views:
         if number in self._open:
             self._post(ViewEnded(number, error, message))
 
-    def close(self, number: int) -> StreamSink | None:
+    def close(self, number: int) -> Sink | None:
         """The kernel has unmapped the ring. Returns the sink that fed it."""
         entry = self._open.pop(number, None)
         if entry is None:
@@ -64,7 +72,7 @@ class Views:
         if entry.sink is not None:
             entry.sink.close(number)
         entry.view.close()
-        self._free.append(entry.region)
+        self._regions.give(entry.region)
         return entry.sink
 
     @property

@@ -13,6 +13,7 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
 from forge_rtc_nb.engine.peer import Peer
+from forge_rtc_nb.engine.published import PublishedStream
 from forge_rtc_nb.errors import InvalidMessage
 from forge_rtc_nb.protocol import Answer, IceServer, Message, Offer, SessionDescription, Stream
 from tests.engine.pairs import HandTrack, MemorySink, new_connection
@@ -32,7 +33,8 @@ class Browser:
         self.answers_pings = True
         self.ice_servers: list[IceServer] = []
         self.too_long = False
-        self.peer = Peer(name, self._take, self._ice, self.faults.append)
+        self.published: dict[str, PublishedStream] = {}
+        self.peer = Peer(name, self._take, self._ice, self.faults.append, published=self.published.get)
         self.epoch = 0
 
     def _take(self, message: Message) -> None:

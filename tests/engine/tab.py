@@ -39,7 +39,7 @@ class Tab:
             additional_headers={"Authorization": f"token {self._server.token}"},
             proxy=None,
         )
-        streams = [{"id": stream, "name": "camera", "kind": "video", "source": "camera"} for stream in self._tracks]
+        streams = [self._record(stream) for stream in self._tracks]
         hello = {"version": 1, "kind": "browser", "name": "tab", "streams": streams, "owners": self._owners}
         await self._send("room.hello", **hello)
         self.id = json.loads(await self._ws.recv())["participant"]["id"]
@@ -56,6 +56,10 @@ class Tab:
             track.stop()
         if relays := [task for task in asyncio.all_tasks() if "MediaRelay" in repr(task)]:
             await asyncio.wait(relays)
+
+    def _record(self, stream: str) -> dict[str, str]:
+        source = {"video": "camera", "audio": "microphone"}[self._tracks[stream].kind]
+        return {"id": stream, "name": source, "kind": self._tracks[stream].kind, "source": source}
 
     async def _send(self, type: str, **fields: Any) -> None:
         await self._ws.send(json.dumps({"type": type, **fields}))
@@ -90,10 +94,7 @@ class Tab:
                 sender = pc.addTrack(self._relay.subscribe(self._tracks[stream]))
                 sent[stream] = [t.sender for t in pc.getTransceivers()].index(sender)
         await pc.setLocalDescription(await pc.createOffer())
-        listed = [
-            {"id": stream, "name": "camera", "kind": "video", "source": "camera", "mid": pc.getTransceivers()[place].mid}
-            for stream, place in sent.items()
-        ]
+        listed = [{**self._record(stream), "mid": pc.getTransceivers()[place].mid} for stream, place in sent.items()]
         sdp = {"type": "offer", "sdp": pc.localDescription.sdp}
         await self._send("webrtc.offer", to=peer, epoch=self._epochs[peer], sdp=sdp, streams=listed)
 

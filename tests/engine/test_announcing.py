@@ -12,7 +12,7 @@ from forge_rtc_nb.engine.announcing import Announcer
 from forge_rtc_nb.engine.signaling import Entry, Refused
 from forge_rtc_nb.engine.tasks import Tasks
 from forge_rtc_nb.errors import ChannelClosed, RTCTimeout
-from forge_rtc_nb.protocol import Channel, Error, Message, Participant, Ping, Pong, Updated
+from forge_rtc_nb.protocol import Channel, Error, Message, Participant, Ping, Pong, Stream, Updated
 from tests.support import await_for
 
 ONE, TWO = Channel(name="one"), Channel(name="two", maxsize=3)
@@ -205,3 +205,35 @@ async def test_what_was_closed_between_hello_and_welcome_is_taken_back(said: Sai
     said.entry.channels.clear()
     assert said.welcome(ONE) == []
     assert names(await said.update()) == []
+
+
+# ---- streams ----
+
+PLOT = Stream(id="pub-1", name="plot", kind="video", source="other")
+
+
+async def test_a_stream_is_published_when_the_server_has_taken_it(said: Said) -> None:
+    publishing = asyncio.create_task(said.announcer.publish(PLOT))
+    update = await said.update()
+    assert update.streams == [PLOT]
+    assert not publishing.done()
+    said.accept(update)
+    await publishing
+    said.announcer.unpublish(PLOT.id)
+    assert (await said.update()).streams == []
+
+
+async def test_a_stream_that_is_refused_is_taken_back(said: Said) -> None:
+    publishing = asyncio.create_task(said.announcer.publish(PLOT))
+    said.refuse(await said.update(), "invalid-message")
+    with pytest.raises(Refused):
+        await publishing
+    assert (await said.update()).streams == []
+
+
+async def test_a_stream_that_a_reconnection_lost_is_said_again(said: Said) -> None:
+    publishing = asyncio.create_task(said.announcer.publish(PLOT))
+    said.accept(await said.update())
+    await publishing
+    assert said.welcome() == []
+    assert (await said.update()).streams == [PLOT]

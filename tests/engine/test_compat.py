@@ -137,11 +137,12 @@ async def test_the_capture_clock_follows_the_senders_reports() -> None:
 
 @pytest.mark.parametrize("datagram", [b"", bytes([128]) + bytes(1500)], ids=["empty", "media that is too long"])
 async def test_a_datagram_of_a_stranger_leaves_the_connection_alive(monkeypatch: pytest.MonkeyPatch, datagram: bytes) -> None:
-    seen: list[int] = []
+    seen: list[bytes] = []
     patched = aioice.ice.StunProtocol.datagram_received
+    after = b"\0, which might be STUN"
 
     def counting(self: Any, data: Any, addr: Any) -> None:
-        seen.append(len(data))
+        seen.append(bytes(data))
         patched(self, data, addr)
 
     monkeypatch.setattr(aioice.ice.StunProtocol, "datagram_received", counting)
@@ -152,7 +153,8 @@ async def test_a_datagram_of_a_stranger_leaves_the_connection_alive(monkeypatch:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
             for address in addresses:
                 stranger.sendto(datagram, address)
-        await await_for(lambda: len(datagram) in seen, what="the datagram arrives")
+                stranger.sendto(after, address)
+        await await_for(lambda: seen.count(after) == len(addresses), what="the datagrams arrive")
         for value in (200, 30, 120):
             await pair.show(value)
         assert pair.receiver.connectionState == "connected"
@@ -213,7 +215,7 @@ def test_the_senders_clock_is_corrected_by_the_measured_offset() -> None:
     clock.report(report(1_700_000_000.0 + 3600, 0))
     assert clock.captured(0, 1_700_000_000.1) == 1_700_000_000.1  # an hour off, not corrected: the arrival
     clock.offset = 3600.0
-    assert clock.captured(0, 1_700_000_000.1) == pytest.approx(1_700_000_000.0, abs=1e-3)
+    assert clock.captured(18_000, 1_700_000_000.3) == pytest.approx(1_700_000_000.2, abs=1e-3)
 
 
 def test_capture_is_never_later_than_the_arrival() -> None:
@@ -228,3 +230,11 @@ def test_an_offset_that_makes_no_sense_leaves_the_arrival(offset: float) -> None
     clock.report(report(1_700_000_000.0, 0))
     clock.offset = offset
     assert clock.captured(0, 1_700_000_000.2) == 1_700_000_000.2
+
+
+def test_times_of_capture_do_not_run_backwards_but_for_a_clock_that_was_set() -> None:
+    clock = CaptureClock()
+    assert clock.captured(0, 1000.0) == 1000.0
+    assert 1000.0 < clock.captured(3000, 1000.0) < 1000.001
+    assert 1000.0 < clock.captured(6000, 999.5) < 1000.001
+    assert clock.captured(9000, 900.0) == 900.0

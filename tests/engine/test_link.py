@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from forge_rtc_nb import control
-from forge_rtc_nb.control import Message, Unpacker, pack
+from forge_rtc_nb.control_stream import Message, Unpacker, pack
 from forge_rtc_nb.engine import link as link_module
 from forge_rtc_nb.engine.link import Link
 from forge_rtc_nb.protocol import Participant

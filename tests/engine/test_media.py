@@ -18,7 +18,7 @@ from forge_rtc_nb.engine.media import StreamSink, View
 from forge_rtc_nb.ring import SHAPES, Reader, Writer, create_memory
 
 Array = np.ndarray[Any, np.dtype[np.uint8]]
-FORMATS = sorted(SHAPES)
+FORMATS = sorted(SHAPES.keys() - {"rgba"})  # which only a publication has
 
 
 def colourful(height: int, width: int) -> Array:

@@ -249,3 +249,13 @@ def test_by_hand_without_a_room_it_says_how(by_hand: Callable[..., subprocess.Po
     assert engine.returncode == 2
     assert "give the server's URL and a room" in errors
     assert "--control" not in errors
+
+
+def test_a_log_level_that_there_is_not_keeps_nobody_from_a_room(
+    jupyter: JupyterProcess, by_hand: Callable[..., subprocess.Popen[str]]
+) -> None:
+    engine = by_hand(jupyter.url, room_id(), FORGE_RTC_LOG="1")
+    assert json.loads(line_of(engine))["type"] == "Welcomed"
+    engine.send_signal(signal.SIGINT)
+    _, errors = engine.communicate(timeout=10)
+    assert "FORGE_RTC_LOG=1 is no level: use DEBUG" in errors

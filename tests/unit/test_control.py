@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_rtc_nb import control
-from forge_rtc_nb.control import MAX_FRAME, Control, Unpacker, Way, pack
+from forge_rtc_nb.control import Control, Way
+from forge_rtc_nb.control_stream import MAX_FRAME, Unpacker, pack
 from forge_rtc_nb.protocol import Channel, Limits, Participant, Stream
 
 FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
@@ -55,6 +56,14 @@ EVERY: list[Control] = [
     control.SetShared(10, "room", "w", 3.5, None),
     control.SharedChanged("room", "w", "p1", 3.5, b"{}", 3, b"abc"),
     control.SharedSeen("room"),
+    control.Publish(11, "room", 12, "plot", 25.0, 1_000_000, "VP8"),
+    control.PictureReady(12),
+    control.Unpublish(12),
+    control.Mute("room", "tab-1", "microphone-1"),
+    control.Constrain(3, "room", "tab-1", "camera-1", 640, None, 15, 10.0),
+    control.PublicationState("room", 12, 3, 1, 100, 2, 1 << 20, 5, 0.5, 900_000),
+    control.PublicationFault("room", 12, "no codec"),
+    control.PublicationEnded("room", 12, "replaced"),
 ]
 
 

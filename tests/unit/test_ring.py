@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from forge_rtc_nb import memory as memory_module
-from forge_rtc_nb.ring import REGIONS, SLOT_BYTES, SLOTS, Reader, Writer, create_memory
+from forge_rtc_nb.ring import REGIONS, SHAPES, SLOT_BYTES, SLOTS, Reader, Writer, create_memory
 
 FUZZ = float(os.environ.get("FORGE_RTC_FUZZ", "1"))
 FIXTURES = [HealthCheck.function_scoped_fixture]
-FORMATS = ["rgb24", "bgr24", "gray", "yuv420p"]
+FORMATS = ["rgb24", "bgr24", "rgba", "gray", "yuv420p"]
 
 
 @pytest.fixture(params=["memfd", "posix"])
@@ -109,6 +109,27 @@ def test_a_frame_that_is_being_written_is_not_given_out(memory: int) -> None:
     del pixels
     writer.end(0.0, 0)
     assert reader.copy(SLOTS, "rgb24") is not None
+    writer.close()
+    reader.close()
+
+
+@pytest.mark.parametrize("pixel_format", FORMATS)
+def test_the_newest_frame_can_be_read_where_it_lies(memory: int, pixel_format: str) -> None:
+    writer, reader = Writer(memory, 0), Reader(memory, 0)
+    assert reader.newest() is None
+    for value in (3, 4):
+        write(writer, value, (6, 8), pixel_format)
+    glimpse = reader.newest()
+    assert glimpse is not None
+    assert (glimpse.pixel_format, glimpse.pixels.shape) == (pixel_format, SHAPES[pixel_format](6, 8))
+    assert (glimpse.pixels == 4).all()
+    assert glimpse.is_whole()
+    for value in range(SLOTS - 1):
+        write(writer, value)
+    assert glimpse.is_whole()
+    writer.begin(6, 8, pixel_format)
+    assert not glimpse.is_whole()
+    del glimpse
     writer.close()
     reader.close()
 

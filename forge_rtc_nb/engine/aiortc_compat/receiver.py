@@ -1,11 +1,11 @@
-"""A video receiver that hands pictures to a sink in the decoder thread, without a queue in between (engine process)."""
+"""A receiver that hands pictures or sound to a sink in the decoder thread, without a queue in between (engine process)."""
 
 from __future__ import annotations
 
 import asyncio
 import queue
 import threading
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpreceiver
@@ -16,7 +16,9 @@ from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
 
 from ..tasks import Tasks
 from .assembly import EncodedFrame, FrameAssembler
+from .courtesy import courtesy
 from .decoding import DecoderThread
+from .sound import RATE, Samples, SoundAssembler, SoundThread
 
 NTP_TO_UNIX = 2208988800
 REPEAT_NACK = 0.03
@@ -25,9 +27,23 @@ _original_worker = aiortc.rtcrtpreceiver.decoder_worker
 
 
 class VideoSink(Protocol):
-    """Where pictures go; both methods are called in the decoder thread."""
+    """Where pictures go; called in the decoder thread."""
+
+    kind: Literal["video"]
 
     def deliver(self, picture: av.VideoFrame, captured: float, fresh: bool) -> None: ...
+
+
+class SoundSink(Protocol):
+    """Where sound goes; called in the decoder thread."""
+
+    kind: Literal["audio"]
+
+    def deliver(self, samples: Samples, captured: float) -> None:
+        """(n, 2) float32, the first of them captured at that Unix second; they follow what came before."""
+
+
+Sink = VideoSink | SoundSink
 
 
 class CaptureClock:
@@ -37,9 +53,13 @@ class CaptureClock:
     """
 
     TOLERANCE = 5.0
+    STEP = 1.0
 
-    def __init__(self) -> None:
+    def __init__(self, rate: int = 90000) -> None:
+        self._rate = rate
+        """Of the RTP clock, a second."""
         self._report: tuple[float, int] | None = None
+        self._last = 0.0
         self.offset = 0.0
         """The sender's clock minus ours in seconds, as the control channel measured it."""
 
@@ -48,12 +68,23 @@ class CaptureClock:
         self._report = (info.ntp_timestamp / 2**32 - NTP_TO_UNIX, info.rtp_timestamp)
 
     def captured(self, rtp_timestamp: int, arrival: float) -> float:
-        """Unix seconds; never later than the arrival."""
+        """Unix seconds; not later than the arrival, and each later than the one before.
+
+        Reports of a sender that is busy differ by some milliseconds, and what they say is not to run backwards. A clock that
+        was set back by more than `STEP` is believed.
+        """
+        found = self._reported(rtp_timestamp, arrival)
+        if 0 <= self._last - found < self.STEP:
+            found = self._last + 1e-6
+        self._last = found
+        return found
+
+    def _reported(self, rtp_timestamp: int, arrival: float) -> float:
         if self._report is None:
             return arrival
         unix, reference = self._report
         elapsed = ((rtp_timestamp - reference + 2**31) & 0xFFFFFFFF) - 2**31
-        captured = unix + elapsed / 90000 - self.offset
+        captured = unix + elapsed / self._rate - self.offset
         return min(captured, arrival) if abs(captured - arrival) < self.TOLERANCE else arrival
 
 
@@ -67,25 +98,25 @@ class _Timestamps:
 class LiveReceiver(RTCRtpReceiver):
     """aiortc's receiver with marker-bit release, low-delay decoding and no frame queue.
 
-    ``sink`` may change at any time; pictures that arrive without one are dropped.
+    ``sink``, which must be of the receiver's kind, may change at any time; what arrives without one is dropped.
     """
 
     def __init__(self, kind: str, transport: RTCDtlsTransport) -> None:
         super().__init__(kind, transport)
-        self.sink: VideoSink | None = None
-        self.clock = CaptureClock()
+        self.sink: Sink | None = None
+        self.clock = CaptureClock(90000 if kind == "video" else RATE)
         self.round_trip = 0.0
         """Seconds to the sender and back, as the control channel measured it."""
-        self._assembler = FrameAssembler()
+        self.kind = kind
+        self._assembler = FrameAssembler() if kind == "video" else SoundAssembler()
         self._repeat: asyncio.TimerHandle | None = None
         self._tasks = Tasks()
-        if kind == "video":
-            self._RTCRtpReceiver__jitter_buffer = self._assembler
-            self._RTCRtpReceiver__timestamp_mapper = _Timestamps()
+        self._RTCRtpReceiver__jitter_buffer = self._assembler
+        self._RTCRtpReceiver__timestamp_mapper = _Timestamps()
 
     async def receive(self, parameters: Any) -> None:
-        if self._track is None or self._track.kind != "video":
-            return  # nobody reads audio here, and aiortc's queue would keep all that a sender sends unasked
+        if self._track is None:
+            return
         # decoder_worker gets this queue; it is how it finds us.
         self._track._queue = _TrackQueue(self)
         await super().receive(parameters)
@@ -100,8 +131,10 @@ class LiveReceiver(RTCRtpReceiver):
         super()._handle_disconnect()
 
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        if self.sink is not None and self.kind == "video":
+            courtesy.picture()
         await super()._handle_rtp_packet(packet, arrival_time_ms)
-        if self._repeat is None and self._missing():
+        if self.kind == "video" and self._repeat is None and self._missing():
             self._repeat_later()
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
@@ -111,8 +144,15 @@ class LiveReceiver(RTCRtpReceiver):
 
     def take(self, picture: av.VideoFrame, frame: EncodedFrame, fresh: bool) -> None:
         """Called in the decoder thread for every picture."""
-        if self.sink is not None:
-            self.sink.deliver(picture, self.clock.captured(frame.rtp_timestamp, frame.arrival), fresh)
+        sink = self.sink
+        if sink is not None and sink.kind == "video":
+            sink.deliver(picture, self.clock.captured(frame.rtp_timestamp, frame.arrival), fresh)
+
+    def take_sound(self, samples: Samples, timestamp: int, arrival: float) -> None:
+        """Called in the decoder thread for every packet; the RTP timestamp is that of the first sample."""
+        sink = self.sink
+        if sink is not None and sink.kind == "audio":
+            sink.deliver(samples, self.clock.captured(timestamp, arrival - len(samples) / RATE))
 
     def ask_keyframe(self) -> None:
         """Send a picture loss indication with the next packet that comes (RFC 4585 section 6.3.1)."""
@@ -151,10 +191,13 @@ class _TrackQueue(asyncio.Queue[Any]):
 def decoder_worker(
     loop: asyncio.AbstractEventLoop, input_q: queue.Queue[Any], output_q: asyncio.Queue[Any], decode_error: threading.Event
 ) -> None:
-    """In the place of aiortc's function of that name: video of a `LiveReceiver` by our thread, audio by aiortc's."""
+    """In the place of aiortc's function of that name: what comes to a `LiveReceiver` goes through a thread of ours."""
     if isinstance(output_q, _TrackQueue):
         receiver = output_q.receiver
-        DecoderThread(input_q, receiver.take, decode_error, lambda: receiver.sink is not None).run()
+        if receiver.kind == "video":
+            DecoderThread(input_q, receiver.take, decode_error, lambda: receiver.sink is not None).run()
+        else:
+            SoundThread(input_q, receiver.take_sound, lambda: receiver.sink is not None).run()
     else:
         _original_worker(loop, input_q, output_q, decode_error)
 
