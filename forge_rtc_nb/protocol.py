@@ -11,16 +11,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
-from .errors import InvalidCandidate, InvalidMessage, InvalidRoomId, InvalidSDP
+from .errors import InvalidMessage, InvalidRoomId, InvalidSDP
+from .sdp import MAX_MEDIA_LINES, check_candidate, check_sdp
 
 VERSION = 1
 """Version of the wire protocol; a hello of another version gets an ``error`` and close code 4400."""
 
 MAX_MESSAGE = 64 * 1024
 """Bytes in one signaling frame."""
-MAX_SDP = 64 * 1024
-MAX_MEDIA_LINES = 32
-MAX_CANDIDATES = 128
 MAX_NAME = 64
 MAX_STREAMS = 32
 MAX_OWNERS = 16
@@ -76,6 +74,15 @@ class Stream(Value, frozen=True):
     """The m-line that carries it (RFC 8843); only in an offer, and only in that connection."""
     started: float = 0.0
     """Unix seconds at which the server first heard of it."""
+    stalled: bool = False
+    """Of a kernel's: what is to give pictures gives none at the moment, as the kernel is busy; the last one stays."""
+
+
+class Want(Value, frozen=True):
+    """A stream of the answerer that the offerer would receive, and the m-line for it (RFC 8843)."""
+
+    stream: Id
+    mid: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
 
 
 class Channel(Value, frozen=True):
@@ -218,6 +225,8 @@ class Offer(Routed, frozen=True, tag="webrtc.offer"):
     sdp: SessionDescription
     streams: Annotated[list[Stream], msgspec.Meta(max_length=MAX_STREAMS)] = []
     """The streams this connection carries from the offerer, each with its ``mid``."""
+    wants: Annotated[list[Want], msgspec.Meta(max_length=MAX_MEDIA_LINES)] = []
+    """To a kernel: those of its streams that this connection is to carry to the offerer; whole, like ``streams``."""
 
 
 class Answer(Routed, frozen=True, tag="webrtc.answer"):
@@ -243,6 +252,35 @@ class Unsubscribe(Routed, frozen=True, tag="stream.unsubscribe"):
     stream: Id
 
 
+class Mute(Routed, frozen=True, tag="stream.mute"):
+    """Asks the owner of a stream to switch it off; its client does so, and says who asked."""
+
+    stream: Id
+
+
+Side = Annotated[int, msgspec.Meta(ge=1, le=16384)]
+Rate = Annotated[int, msgspec.Meta(ge=1, le=240)]
+
+
+class Constrain(Routed, frozen=True, tag="stream.constrain"):
+    """A kernel asks a tab that shows its notebook for another size or rate of a stream; answered by `Constrained`."""
+
+    stream: Id
+    width: Side | None = None
+    height: Side | None = None
+    fps: Rate | None = None
+
+
+class Constrained(Routed, frozen=True, tag="stream.constrained"):
+    """What became of the `Constrain` of that ``id``: what the stream is now, or why it is as it was."""
+
+    reply_to: Short
+    width: Annotated[int, msgspec.Meta(ge=0, le=16384)] = 0
+    height: Annotated[int, msgspec.Meta(ge=0, le=16384)] = 0
+    fps: Annotated[int, msgspec.Meta(ge=0, le=240)] = 0
+    problem: Annotated[str, msgspec.Meta(max_length=1024)] | None = None
+
+
 class IceRequest(Message, frozen=True, tag="ice.request"):
     pass
 
@@ -265,23 +303,10 @@ class Error(Message, frozen=True, tag="error"):
     reply_to: str | None = None
 
 
-ClientMessage = Hello | Updated | Offer | Answer | IceCandidate | Negotiate | Subscribe | Unsubscribe | IceRequest | Ping | Pong
-ServerMessage = (
-    Welcome
-    | Joined
-    | Left
-    | Updated
-    | Offer
-    | Answer
-    | IceCandidate
-    | Negotiate
-    | Subscribe
-    | Unsubscribe
-    | IceServers
-    | Ping
-    | Pong
-    | Error
-)
+Between = Offer | Answer | IceCandidate | Negotiate | Subscribe | Unsubscribe | Mute | Constrain | Constrained
+"""What participants say to each other through the server."""
+ClientMessage = Hello | Updated | Between | IceRequest | Ping | Pong
+ServerMessage = Welcome | Joined | Left | Updated | Between | IceServers | Ping | Pong | Error
 
 _encoder = msgspec.json.Encoder()
 _from_client: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
@@ -329,30 +354,6 @@ def _validate(message: Message) -> None:
     elif isinstance(message, Hello | Updated):
         # Not in a record of others: whether a character exists depends on the Unicode version of whoever asks.
         check_channels(message.channels or [])
-
-
-def check_sdp(sdp: str) -> None:
-    """Refuse a description that is not SDP at all or is over the limits, before a parser sees it (RFC 8866)."""
-    if len(sdp) > MAX_SDP:
-        raise InvalidSDP(f"an SDP may have {MAX_SDP} characters, this one has {len(sdp)}")
-    if not sdp.startswith("v=0"):
-        raise InvalidSDP("an SDP starts with 'v=0'")
-    lines = sdp.splitlines()  # the line ends that SDP parsers accept, a lone CR among them
-    media = sum(line.startswith("m=") for line in lines)
-    if media > MAX_MEDIA_LINES:
-        raise InvalidSDP(f"an SDP may have {MAX_MEDIA_LINES} m-lines, this one has {media}")
-    candidates = sum(line.startswith("a=candidate:") for line in lines)
-    if candidates > MAX_CANDIDATES:
-        raise InvalidSDP(f"an SDP may have {MAX_CANDIDATES} candidates, this one has {candidates}")
-
-
-_CANDIDATE = re.compile(r"(a=)?candidate:\S{1,32} [0-9]{1,5} \S{1,16} [0-9]{1,10} \S{1,255} [0-9]{1,5} typ \S{1,16}( .*)?")
-
-
-def check_candidate(line: str) -> None:
-    """Refuse what is not a candidate attribute (RFC 8839 section 5.1); the empty string ends a generation."""
-    if line and not _CANDIDATE.fullmatch(line):
-        raise InvalidCandidate("a candidate reads 'candidate:<foundation> <component> <transport> <priority> ...'")
 
 
 _ROOM_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

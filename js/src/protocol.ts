@@ -23,6 +23,7 @@ import {
 import { checkCandidate, checkSdp, MAX_MEDIA_LINES } from "./sdp";
 
 export type { Channel } from "./channel";
+export { Close, FINAL_CLOSE_CODES } from "./close";
 
 export const VERSION = 1;
 export const MAX_MESSAGE = 64 * 1024;
@@ -31,24 +32,6 @@ const MAX_STREAMS = 32;
 const MAX_OWNERS = 16;
 /** The limits of data where the welcome names none. */
 const DATA_BYTES = 2 ** 30;
-
-/** Close codes of the signaling WebSocket (RFC 6455 section 7.4.2). */
-export const Close = {
-  slowReader: 4008,
-  replaced: 4009,
-  roomDeleted: 4010,
-  badHello: 4400,
-  unauthorized: 4401,
-  forbidden: 4403,
-  roomNotFound: 4404,
-  abuse: 4413,
-  full: 4429,
-} as const;
-
-/** After one of these a client does not reconnect by itself: everything but the slow reader. */
-export const FINAL_CLOSE_CODES: ReadonlySet<number> = new Set(
-  Object.values(Close).filter((code) => code !== Close.slowReader),
-);
 
 export type Kind = "browser" | "kernel";
 export type MediaKind = "audio" | "video";
@@ -63,6 +46,14 @@ export interface Stream {
   /** The m-line that carries it (RFC 8843); only in an offer, and only in that connection. */
   mid?: string;
   started?: number;
+  /** Of a kernel's: it gives no pictures at the moment, as the kernel is busy. */
+  stalled?: boolean;
+}
+
+/** A kernel's stream that the offerer would receive, and the m-line for it. */
+export interface Want {
+  stream: string;
+  mid: string;
 }
 
 export interface Participant {
@@ -147,7 +138,8 @@ interface Bodies {
     shared?: boolean;
     participant?: Participant;
   };
-  "webrtc.offer": { sdp: Description; streams?: Stream[] };
+  /** `wants`, to a kernel: all of its streams that this connection is to carry to us. */
+  "webrtc.offer": { sdp: Description; streams?: Stream[]; wants?: Want[] };
   "webrtc.answer": { sdp: Description };
   /** No candidate says that no more will come (RFC 8838). */
   "webrtc.ice_candidate": { candidate?: Candidate };
@@ -155,6 +147,11 @@ interface Bodies {
   "webrtc.negotiate": { restart?: boolean };
   "stream.subscribe": { stream: string };
   "stream.unsubscribe": { stream: string };
+  /** Asks the owner of a stream to switch it off. */
+  "stream.mute": { stream: string };
+  /** A kernel asks the tab of its notebook for another size or rate; `stream.constrained` answers. */
+  "stream.constrain": { stream: string; width?: number; height?: number; fps?: number };
+  "stream.constrained": { reply_to: string; width?: number; height?: number; fps?: number; problem?: string };
   "ice.request": object;
   "ice.servers": { servers: IceServer[] };
   ping: object;
@@ -173,13 +170,18 @@ type FromServerOnly = "room.welcome" | "room.joined" | "room.left" | "ice.server
 export type ClientMessage = Message<Exclude<MessageType, FromServerOnly>>;
 export type ServerMessage = Message<Exclude<MessageType, FromClientOnly>>;
 /** What a participant sends to another one through the server. */
-export type RoutedType =
-  | "webrtc.offer"
-  | "webrtc.answer"
-  | "webrtc.ice_candidate"
-  | "webrtc.negotiate"
-  | "stream.subscribe"
-  | "stream.unsubscribe";
+const ROUTED_TYPES = [
+  "webrtc.offer",
+  "webrtc.answer",
+  "webrtc.ice_candidate",
+  "webrtc.negotiate",
+  "stream.subscribe",
+  "stream.unsubscribe",
+  "stream.mute",
+  "stream.constrain",
+  "stream.constrained",
+] as const;
+export type RoutedType = (typeof ROUTED_TYPES)[number];
 export type RoutedMessage = Message<RoutedType>;
 
 const CLIENT_ONLY: ReadonlySet<string> = new Set<FromClientOnly>(["room.hello", "ice.request"]);
@@ -190,14 +192,7 @@ const SERVER_ONLY: ReadonlySet<string> = new Set<FromServerOnly>([
   "ice.servers",
   "error",
 ]);
-const ROUTED: ReadonlySet<string> = new Set<RoutedType>([
-  "webrtc.offer",
-  "webrtc.answer",
-  "webrtc.ice_candidate",
-  "webrtc.negotiate",
-  "stream.subscribe",
-  "stream.unsubscribe",
-]);
+const ROUTED: ReadonlySet<string> = new Set(ROUTED_TYPES);
 
 export function isRouted(message: Message): message is RoutedMessage {
   return ROUTED.has(message.type);
@@ -208,6 +203,8 @@ const short = text({ max: 256 });
 const secret = text({ max: 4096 });
 const anyText = text({});
 const kind = oneOf<Kind>("browser", "kernel");
+const side = integer(1, 16384);
+const rate = integer(1, 240);
 
 const stream = record<Stream>({
   id: required(id),
@@ -217,7 +214,10 @@ const stream = record<Stream>({
   muted: optional(flag, false),
   mid: orNull(text({ max: 32 })),
   started: optional(number, 0),
+  stalled: optional(flag, false),
 });
+
+const want = record<Want>({ stream: required(id), mid: required(text({ min: 1, max: 32 })) });
 
 const participant = record<Participant>({
   id: required(id),
@@ -297,12 +297,25 @@ const BODIES: { [K in MessageType]: Fields<Bodies[K]> } = {
     shared: orNull(flag),
     participant: orNull(participant),
   },
-  "webrtc.offer": { sdp: required(description), streams: optional(streams, []) },
+  "webrtc.offer": {
+    sdp: required(description),
+    streams: optional(streams, []),
+    wants: optional(list(want, MAX_MEDIA_LINES), []),
+  },
   "webrtc.answer": { sdp: required(description) },
   "webrtc.ice_candidate": { candidate: orNull(candidate) },
   "webrtc.negotiate": { restart: optional(flag, false) },
   "stream.subscribe": { stream: required(id) },
   "stream.unsubscribe": { stream: required(id) },
+  "stream.mute": { stream: required(id) },
+  "stream.constrain": { stream: required(id), width: orNull(side), height: orNull(side), fps: orNull(rate) },
+  "stream.constrained": {
+    reply_to: required(short),
+    width: optional(integer(0, 16384), 0),
+    height: optional(integer(0, 16384), 0),
+    fps: optional(integer(0, 240), 0),
+    problem: orNull(text({ max: 1024 })),
+  },
   "ice.request": {},
   "ice.servers": { servers: required(list(iceServer)) },
   ping: {},
