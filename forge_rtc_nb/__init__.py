@@ -35,10 +35,16 @@ if TYPE_CHECKING:
         StreamNotFound,
         Unauthorized,
     )
+    from .kernel.audio import AudioStream
     from .kernel.channels import Channel, Message
     from .kernel.frames import Frame
     from .kernel.joining import join
+    from .kernel.own_video import OwnVideoStream, VideoSettings
     from .kernel.participants import Participant, StreamInfo
+    from .kernel.publishing.audio_publication import AudioPublication, AudioPublicationStats
+    from .kernel.publishing.mapped import MappedStream
+    from .kernel.publishing.mapped_audio import MappedAudioStream
+    from .kernel.publishing.publication import Publication, PublicationStats
     from .kernel.room import Room
     from .kernel.shared import SharedMapping
     from .kernel.streams import VideoStream
@@ -51,15 +57,27 @@ _HOMES = {
     "Channel": "kernel.channels",
     "Message": "kernel.channels",
     "SharedMapping": "kernel.shared",
+    "OwnVideoStream": "kernel.own_video",
+    "VideoSettings": "kernel.own_video",
     "Room": "kernel.room",
     "Participant": "kernel.participants",
     "StreamInfo": "kernel.participants",
+    "AudioPublication": "kernel.publishing.audio_publication",
+    "AudioPublicationStats": "kernel.publishing.audio_publication",
+    "AudioStream": "kernel.audio",
+    "MappedAudioStream": "kernel.publishing.mapped_audio",
+    "MappedStream": "kernel.publishing.mapped",
+    "Publication": "kernel.publishing.publication",
+    "PublicationStats": "kernel.publishing.publication",
     "VideoStream": "kernel.streams",
     "Frame": "kernel.frames",
     "get_webrtc": "server",
 }
 
 __all__ = [
+    "AudioPublication",
+    "AudioPublicationStats",
+    "AudioStream",
     "Channel",
     "ChannelClosed",
     "ChannelOptions",
@@ -72,11 +90,16 @@ __all__ = [
     "InvalidMessage",
     "InvalidRoomId",
     "InvalidSDP",
+    "MappedAudioStream",
+    "MappedStream",
     "Message",
     "MessageTooLarge",
     "NotInRoom",
+    "OwnVideoStream",
     "Participant",
     "PeerNotFound",
+    "Publication",
+    "PublicationStats",
     "RTCError",
     "RTCTimeout",
     "Room",
@@ -89,6 +112,7 @@ __all__ = [
     "StreamInfo",
     "StreamNotFound",
     "Unauthorized",
+    "VideoSettings",
     "VideoStream",
     "get_webrtc",
     "join",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import control, protocol
-from ..control import Message
+from ..control_stream import Message
 from ..errors import PeerNotFound
 from .participants import Participant, match, participant_of, streams_of
 

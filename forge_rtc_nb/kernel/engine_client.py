@@ -6,33 +6,26 @@ import contextlib
 import itertools
 import logging
 import os
-import queue
 import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .. import control, errors
+from .. import control
 from ..arena import Arena
-from ..control import Control, Message, Unpacker, pack
+from ..control import Control
+from ..control_stream import Message, Unpacker, pack
 from ..errors import EngineDied, RTCError, RTCTimeout
 from .engine_process import EngineProcess
+from .mailbox import Mailbox
+from .requests import Request, error_of
+from .ring_view import RingView
+from .sound_view import SoundView
 from .views import View
 
 logger = logging.getLogger("forge_rtc_nb")
 
 FORKED = "a forked child process cannot use its parent's rooms and streams; call rtc.join(...) in the child itself"
-
-_ERRORS: dict[str, type[RTCError]] = {
-    cls.code: cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, RTCError)
-}
-
-
-def error_of(code: str, message: str) -> RTCError:
-    """The exception that stands for an error code of the engine or the server."""
-    if code == "memory":
-        return RTCError(message)
-    return _ERRORS.get(code, RTCError)(message)
 
 
 class Listener(Protocol):
@@ -56,19 +49,18 @@ class EngineClient:
         self._process = EngineProcess()
         # Reentrant: the garbage collector may let an iterator go, and so send, at any moment in any thread.
         self._lock = threading.RLock()
-        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._outgoing = Mailbox(self._process.socket)
         self._numbers = itertools.count(1)
         self._replies: dict[int, Request] = {}
         self._listeners: dict[str, Listener] = {}
-        self._views: dict[int, View] = {}
+        self._views: dict[int, RingView[Any]] = {}
         self._users = 0
         self._ending = False
         self._closed = False
         self._died: EngineDied | None = None
         self._thread = threading.Thread(target=self._read, name="forge-rtc-engine", daemon=True)
         self._thread.start()
-        # A thread of its own, as an interrupt (Ctrl-C) within a call of the socket could leave half a message there.
-        self._writer = threading.Thread(target=self._write, name="forge-rtc-engine-out", daemon=True)
+        self._writer = threading.Thread(target=self._outgoing.run, name="forge-rtc-engine-out", daemon=True)
         self._writer.start()
         _clients.add(self)
 
@@ -118,9 +110,13 @@ class EngineClient:
 
     def prepare(self) -> Request:
         """A request that is not sent yet; `Request.close` it."""
-        number = next(self._numbers)
+        number = self.new_number()
         request = self._replies[number] = Request(number, self)
         return request
+
+    def new_number(self) -> int:
+        """One that this engine was never told of, for a request or whatever else has a number."""
+        return next(self._numbers)
 
     def forget(self, number: int) -> None:
         """Nobody waits for the reply to this request."""
@@ -130,6 +126,11 @@ class EngineClient:
     def death(self) -> EngineDied:
         """What to raise where the engine is gone."""
         return self._died.again() if self._died is not None else EngineDied("the engine is closed; join again")
+
+    @property
+    def memory(self) -> int:
+        """A descriptor of the memory that pictures cross in."""
+        return self._process.memory
 
     @property
     def arena(self) -> Arena:
@@ -145,17 +146,25 @@ class EngineClient:
         self._tell(control.GiveBack(offset))
 
     def open_view(self, room: str, participant: str, stream: str, pixel_format: str) -> View:
-        """Have a stream written into a ring for us."""
-        number = next(self._numbers)
-        view = View(number, pixel_format, self._process.memory, self._close_view)
-        view.origin = (room, participant)
-        self._views[number] = view
-        try:
-            self.send(control.OpenView(number, room, participant, stream, pixel_format))
-        except RTCError:
-            self._views.pop(number, None)
-            raise
+        """Have a stream's pictures written into a ring for us."""
+        view = View(self.new_number(), pixel_format, self._process.memory, self._close_view)
+        self._open(view, room, participant, stream, pixel_format)
         return view
+
+    def open_sound(self, room: str, participant: str, stream: str, sound_format: str) -> SoundView:
+        """Have a stream's sound written into a ring for us."""
+        view = SoundView(self.new_number(), self._process.memory, self._close_view)
+        self._open(view, room, participant, stream, sound_format)
+        return view
+
+    def _open(self, view: RingView[Any], room: str, participant: str, stream: str, form: str) -> None:
+        view.origin = (room, participant)
+        self._views[view.number] = view
+        try:
+            self.send(control.OpenView(view.number, room, participant, stream, form))
+        except RTCError:
+            self._views.pop(view.number, None)
+            raise
 
     def blame(self, room: str, participant: str, error: RTCError) -> None:
         """Nothing comes from a participant: who waits for its frames in vain gets this error instead of a mere timeout."""
@@ -163,7 +172,7 @@ class EngineClient:
             if view.origin == (room, participant):
                 view.fault = error
 
-    def _close_view(self, view: View) -> None:
+    def _close_view(self, view: RingView[Any]) -> None:
         if self._views.pop(view.number, None) is not None and self.alive:
             with contextlib.suppress(EngineDied):
                 self.send(control.CloseView(view.number))
@@ -199,7 +208,7 @@ class EngineClient:
         for view in list(self._views.values()):
             view.end(None)
             view.close()
-        self._outgoing.put(None)
+        self._outgoing.close()
         self._process.close()
         self._writer.join()
         if threading.current_thread() is not self._thread:
@@ -230,11 +239,6 @@ class EngineClient:
         if not self._closed and self._pid == os.getpid():
             self._report_death()
 
-    def _write(self) -> None:
-        with contextlib.suppress(OSError):  # the engine is gone: the reader thread sees the same end, and knows the cause
-            while (data := self._outgoing.get()) is not None:
-                self._process.socket.sendall(data)
-
     def _report_death(self) -> None:
         cause = self._process.cause_of_death()
         self._died = error = EngineDied(f"the engine process ended: {cause}\nJoin again to start a new one.")
@@ -244,7 +248,7 @@ class EngineClient:
             view.end(error)
         for listener in list(self._listeners.values()):
             listener.on_engine_died(error)
-        self._outgoing.put(None)
+        self._outgoing.close()
         self._process.close()
         _clients.discard(self)
 
@@ -308,54 +312,6 @@ class EngineClient:
         if self.arena.owns(message.body):  # we wrote it ourselves
             return self.arena.lent(message.body).memory
         return self.arena.borrowed(message.body, message.size, self._give_back).memory
-
-
-class Request:
-    """One request under way, and what came of it."""
-
-    def __init__(self, number: int, client: EngineClient) -> None:
-        self.number = number
-        self.reply: control.Reply | None = None
-        self.sent = 0
-        """Of a message's body, in bytes."""
-        self._client = client
-        self._done = threading.Event()
-        self._then: Callable[[], None] | None = None
-
-    def wait(self, timeout: float | None) -> bool:
-        """False after ``timeout`` seconds."""
-        return self._done.wait(timeout)
-
-    def then(self, call: Callable[[], None]) -> None:
-        """Call this once it is done, in the client's reader thread, or at once."""
-        self._then = call
-        if self._done.is_set():
-            call()
-
-    def result(self) -> Any:
-        """The reply's value. Errors: the engine's own, `EngineDied`."""
-        if self.reply is None:
-            raise self._client.death
-        if self.reply.error is not None:
-            raise error_of(self.reply.error, self.reply.message)
-        return self.reply.value
-
-    def tell(self, message: control.Reply | control.SendProgress) -> None:
-        """What the engine says of it."""
-        if isinstance(message, control.Reply):
-            self.end(message)
-        else:
-            self.sent = message.sent
-
-    def end(self, reply: control.Reply | None) -> None:
-        """The engine answered, or is gone."""
-        self.reply = reply
-        self._done.set()
-        if self._then is not None:
-            self._then()
-
-    def close(self) -> None:
-        self._client.forget(self.number)
 
 
 _clients: weakref.WeakSet[EngineClient] = weakref.WeakSet()

@@ -45,6 +45,8 @@ class StreamInfo:
     kind: Literal["audio", "video"]
     source: Literal["camera", "microphone", "screen", "other"]
     muted: bool
+    stalled: bool = False
+    """Of a kernel's: it is too busy to give pictures at the moment, the last one stays."""
 
 
 def participant_of(record: protocol.Participant) -> Participant:
@@ -66,7 +68,7 @@ def participant_of(record: protocol.Participant) -> Participant:
 
 def streams_of(record: protocol.Participant) -> list[StreamInfo]:
     owner = participant_of(record)
-    return [StreamInfo(owner, s.id, s.name, s.kind, s.source, s.muted) for s in record.streams]
+    return [StreamInfo(owner, s.id, s.name, s.kind, s.source, s.muted, s.stalled) for s in record.streams]
 
 
 def match(records: list[protocol.Participant], who: str) -> list[protocol.Participant]:

@@ -39,7 +39,7 @@ def wait_frame(view: View, cursor: Cursor, deadline: Deadline) -> Frame:
     """Block until the cursor has a frame. Errors: `StreamEnd`, what ended the view, `ConnectionFailed`, `RTCTimeout`."""
     while True:
         if (picture := cursor.poll()) is not None:
-            return Frame(picture, view.format)
+            return view.frame(picture)
         _check_end(view)
         if not view.wait(lambda: cursor.ready, deadline.left):
             raise _silence(view, deadline)
@@ -59,7 +59,7 @@ async def await_frame(view: View, cursor: Cursor, deadline: Deadline) -> Frame:
         while True:
             event.clear()
             if (picture := cursor.poll()) is not None:
-                return Frame(picture, view.format)
+                return view.frame(picture)
             _check_end(view)
             await asyncio.wait_for(event.wait(), deadline.left)
     except TimeoutError:

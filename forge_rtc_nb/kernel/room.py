@@ -8,19 +8,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import control
-from ..control import Message
-from ..errors import ConnectionFailed, EngineDied, NotInRoom, RTCError, RTCTimeout, StreamNotFound
+from ..control_stream import Message
+from ..errors import ConnectionFailed, EngineDied, NotInRoom, RTCError, RTCTimeout
 from .callbacks import Callbacks
 from .channels import Channel
 from .directory import Directory, Event
 from .engine_client import FORKED, EngineClient, engines
 from .participants import Participant, StreamInfo, match, participant_of, streams_of
-from .reading import Deadline
+from .publishing.publications import Publications
 from .room_data import RoomData, options_of
-from .selectors import Camera, Found, Selector, Video
+from .room_media import RoomMedia
+from .room_streams import RoomStreams
 from .shared import SharedMapping
-from .streams import VideoStream
-from .views import View
 
 if TYPE_CHECKING:
     from ..widget import RoomWidget
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 LEAVE_TIMEOUT = 5.0
 
 
-class Room:
+class Room(RoomMedia):
     """A room that this kernel is in; made by `join`. Showing it at the end of a cell shows the room widget.
 
     Joining the same room again makes a new `Room`, and this one raises `NotInRoom` from then on.
@@ -54,7 +53,8 @@ class Room:
         self._client: EngineClient | None = None
         self._data = RoomData(room_id, self._directory, self._callbacks, self._entered)
         self._over: RTCError | None = None
-        self._streams: dict[Selector, VideoStream] = {}
+        self._streams = RoomStreams(room_id, self._directory, self._entered, lambda: self._over, self._data.report)
+        self._publications = Publications(room_id, self._entered, self._data.report)
         self._widget: RoomWidget | None = None
 
     @property
@@ -87,21 +87,6 @@ class Room:
         """What the others send, or would send to whoever reads it."""
         self._check()
         return [stream for record in self._directory.others() for stream in streams_of(record)]
-
-    @property
-    def camera(self) -> VideoStream:
-        """The camera of a browser tab that shows this notebook: the one switched on last, for as long as it is on.
-
-        Returns at once; reading waits for a person to click Camera in the widget.
-        """
-        return self._stream(Camera())
-
-    def video(self, who: str | Participant, stream: str | None = None) -> VideoStream:
-        """The video of a participant, named by id, name or user; ``stream`` picks one by name where there are several.
-
-        Returns at once; reading waits, and raises `StreamNotFound` with the candidates.
-        """
-        return self._stream(Video(who.id if isinstance(who, Participant) else who, stream))
 
     def channel(
         self,
@@ -169,6 +154,8 @@ class Room:
         if self._over is not None:
             return
         client = self._client
+        # First, as the engine may use their memory again once we are out.
+        self._publications.end(NotInRoom(f"you left room {self._id!r}; join it again"))
         if client is not None and client.alive:
             with contextlib.suppress(RTCError):  # this handle is of no use below either way
                 client.request(lambda req: control.Leave(req, self._id), LEAVE_TIMEOUT)
@@ -255,6 +242,7 @@ class Room:
         """In a forked child of the kernel: the parent's room goes on without this copy of it."""
         self._over = RTCError(FORKED)
         self._data.abandon(self._over)
+        self._publications.abandon(self._over)
 
     def ticket(self) -> dict[str, str]:
         """A ticket for a tab that has no way of its own to the server."""
@@ -262,24 +250,11 @@ class Room:
         ticket = self._entered().request(lambda req: control.TicketRequest(req, self._id, self.me.id), 6.0)
         return dict(ticket)
 
-    def open_view(self, found: Found, pixel_format: str) -> View:
-        return self._entered().open_view(self._id, found[0].id, found[1].id, pixel_format)
-
-    def find(self, selector: Selector, bound: tuple[str, str] | None, timeout: float | None) -> Found:
-        """The stream that is meant, ``bound`` before any other; waits for it. `StreamNotFound` says what to do."""
-        self._check()
-        found = self._directory.wait(lambda: self._over or self._find_now(selector, bound), timeout)
-        if self._over is not None:
-            raise self._over.again()
-        if not found:
-            raise StreamNotFound(selector.missing(self._directory.others(), self._directory.me))
-        result: Found = found
-        return result
-
     def on_engine(self, message: Message) -> None:
         """An event of the engine, in its reader thread."""
         self._emit(self._directory.apply(message))
         self._data.on_engine(message)
+        self._publications.on_engine(message)
         if isinstance(message, control.PeerFault):
             self._failed(message)
         elif isinstance(message, control.RoomState):
@@ -315,20 +290,6 @@ class Room:
             return everybody if len(everybody) >= who else None
         return match(everybody, who)
 
-    def _find_now(self, selector: Selector, bound: tuple[str, str] | None) -> Found | None:
-        records = self._directory.others()
-        for record in records:
-            for stream in record.streams:
-                if (record.id, stream.id) == bound:
-                    return record, stream
-        return selector.find(records, self._directory.me)
-
-    def _stream(self, selector: Selector) -> VideoStream:
-        self._check()
-        if selector not in self._streams:
-            self._streams[selector] = VideoStream(_RoomSource(self, selector))
-        return self._streams[selector]
-
     def _entered(self) -> EngineClient:
         self._check()
         if self._client is None:
@@ -350,10 +311,10 @@ class Room:
                 return
             self._over = over
             client, self._client = self._client, None
+        self._publications.end(over)
         self._data.end(over, client)
         self._emit(self._directory.set_state(state))
-        for stream in self._streams.values():
-            stream.stop()
+        self._streams.stop()
         self._callbacks.close()
         if self._widget is not None:
             self._widget.show_state(state, detail)
@@ -361,22 +322,3 @@ class Room:
         if client is not None:
             client.unlisten(self._id, self)
             client.release()
-
-
-class _RoomSource:
-    """Frames of the stream that a selector finds; it stays with that stream until it stops."""
-
-    def __init__(self, room: Room, selector: Selector) -> None:
-        self._room = room
-        self._selector = selector
-        self._bound: tuple[str, str] | None = None
-        """Participant and stream: an id of a stream is unique only within its participant."""
-
-    def open(self, pixel_format: str, timeout: float | None) -> View:
-        deadline = Deadline(timeout)
-        found = self._room.find(self._selector, self._bound, deadline.left)
-        self._bound = (found[0].id, found[1].id)
-        return self._room.open_view(found, pixel_format)
-
-    def describe(self) -> str:
-        return f"{self._selector} in room {self._room.id!r}"

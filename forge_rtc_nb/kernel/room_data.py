@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .. import control, protocol
-from ..control import Message
+from ..control_stream import Message
 from ..errors import ChannelClosed, ChannelOptions, InvalidMessage, RTCError
 from ..protocol import MAX_CHANNELS
 from ..records import options_in_words

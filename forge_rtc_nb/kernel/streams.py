@@ -5,25 +5,33 @@ from __future__ import annotations
 import asyncio
 import operator
 import threading
+from collections.abc import Callable
 from contextlib import closing
-from typing import Literal, Protocol, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, Protocol, SupportsIndex, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import StreamNotFound
-from ..ring import SHAPES
 from .frames import Frame
 from .reading import Collector, Deadline, FrameIterator, StreamEnd, await_frame, wait_frame
 from .views import LatestCursor, Tally, View
 
+if TYPE_CHECKING:
+    from .publishing.mapped import MappedStream
+
 Policy = Literal["latest", "drop_oldest", "block"]
 PixelFormat = Literal["rgb24", "bgr24", "gray", "yuv420p"]
-POLICIES = ("latest", "drop_oldest", "block")
+POLICIES = get_args(Policy)
+FORMATS = get_args(PixelFormat)
 
 
 class Source(Protocol):
     """Where a stream's frames come from."""
+
+    @property
+    def report(self) -> Callable[[BaseException], None] | None:
+        """Raises an ``"error"`` event of the stream's room, where it has one."""
 
     def open(self, pixel_format: str, timeout: float | None) -> View:
         """A new view; waits for the stream to be there. Errors: `StreamNotFound`, `NotInRoom`, `EngineDied`."""
@@ -53,7 +61,8 @@ class VideoStream:
         self._cursor_view: View | None = None
         self._last: Frame | None = None
         self._newest: Frame | None = None
-        self._skipped = Tally()
+        self.skipped = Tally()
+        """See `dropped`."""
 
     def latest(self, timeout: float | None = 10.0) -> Frame:
         """The newest frame; the same one again where no newer has come.
@@ -65,7 +74,7 @@ class VideoStream:
         deadline = Deadline(timeout)
         view, cursor, fresh = self._implicit(deadline)
         if not fresh and (picture := cursor.poll()) is not None:
-            return self._remember_newest(Frame(picture, view.format))
+            return self._remember_newest(view.frame(picture))
         if not fresh and self._newest is not None and not view.ended:
             return self._newest
         return self._wait(view, cursor, deadline)
@@ -94,11 +103,11 @@ class VideoStream:
         """
         if policy not in POLICIES:
             raise ValueError(f"policy {policy!r}: use one of {', '.join(POLICIES)}")
-        if format not in tuple(SHAPES):
-            raise ValueError(f"format {format!r}: use one of {', '.join(SHAPES)}")
+        if format not in FORMATS:
+            raise ValueError(f"format {format!r}: use one of {', '.join(FORMATS)}")
         if not isinstance(maxsize, SupportsIndex) or operator.index(maxsize) < 1:
             raise ValueError(f"maxsize is a number of frames, at least 1, not {maxsize!r}")
-        return FrameIterator(self._view, policy, operator.index(maxsize), format, self._skipped)
+        return FrameIterator(self.view, policy, operator.index(maxsize), format, self.skipped)
 
     def __iter__(self) -> FrameIterator:
         return self.frames()
@@ -127,6 +136,17 @@ class VideoStream:
                     break
         return collector.result()
 
+    def map(self, fn: Callable[[NDArray[np.uint8]], Any]) -> MappedStream:
+        """What ``fn`` makes of the frames, live: a stream to read or to publish. It runs only while somebody does.
+
+        ``fn`` gets each frame's array, (height, width, 3) uint8, and returns a picture of any size; see `MappedStream`.
+
+        >>> room.publish(room.camera.map(lambda picture: 255 - picture), name="negative")
+        """
+        from .publishing.mapped import MappedStream
+
+        return MappedStream(self, fn)
+
     def stop(self) -> None:
         """Stop reading: loops over the stream end, and its sender stops sending. Reading again starts it again."""
         with self._lock:
@@ -138,7 +158,7 @@ class VideoStream:
     @property
     def dropped(self) -> int:
         """Frames that came and were left out because something newer was there, in all loops, `latest` and `read`."""
-        return self._skipped.total
+        return self.skipped.total
 
     @property
     def fps(self) -> float:
@@ -159,7 +179,14 @@ class VideoStream:
     def __repr__(self) -> str:
         return f"<VideoStream {self._source.describe()}>"
 
-    def _view(self, pixel_format: str, timeout: float | None) -> View:
+    # What follows is for the kernel's other parts.
+
+    @property
+    def report(self) -> Callable[[BaseException], None] | None:
+        """See `Source.report`."""
+        return self._source.report
+
+    def view(self, pixel_format: str, timeout: float | None) -> View:
         """The open view in this format; all readers of a format share one."""
         with self._lock:
             view = self._views.get(pixel_format)
@@ -176,11 +203,11 @@ class VideoStream:
 
     def _implicit(self, deadline: Deadline) -> tuple[View, LatestCursor, bool]:
         """The cursor behind `latest` and `read`, and whether it is new: then no earlier frame counts."""
-        view = self._view("rgb24", deadline.left)
+        view = self.view("rgb24", deadline.left)
         with self._lock:
             if self._cursor is not None and self._cursor_view is view:
                 return view, self._cursor, False
-            self._cursor, self._cursor_view = LatestCursor(view, self._skipped), view
+            self._cursor, self._cursor_view = LatestCursor(view, self.skipped), view
             self._newest = None
             return view, self._cursor, True
 

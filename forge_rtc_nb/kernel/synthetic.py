@@ -37,6 +37,8 @@ def synthetic(size: tuple[int, int] = (720, 1280), fps: float = 30) -> VideoStre
 class SyntheticSource:
     """Draws while it is read; the engine runs as long as that."""
 
+    report = None
+
     def __init__(self, height: int, width: int, fps: float) -> None:
         self._stream = f"synthetic:{height}x{width}@{fps:.4f}".rstrip("0").rstrip(".")
 

@@ -1,4 +1,4 @@
-"""One ring as its readers in the kernel see it: wake-ups, cursors, the end (runs in the kernel)."""
+"""The pictures of one ring as their readers in the kernel see them: the newest, or a queue (runs in the kernel)."""
 
 from __future__ import annotations
 
@@ -7,103 +7,47 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
-from ..errors import RTCError
 from ..ring import SLOTS, Picture, Reader
 from .activity import activity
-
-Wake = Callable[[], None]
-
-IDLE = 3.0
-"""Seconds after which a view that nobody iterates over and nobody asked for a frame is closed."""
+from .frames import Frame
+from .ring_view import RingView
 
 
-class View:
-    """Frames of one stream in one pixel format, from the moment it was opened.
+class Pictures(Protocol):
+    """The newest pictures of a stream, as `ring.Reader` has them."""
 
-    `pump` runs in the client's reader thread, everything else in any thread.
-    """
+    @property
+    def head(self) -> int: ...
 
-    def __init__(self, number: int, pixel_format: str, memory: int, closed: Callable[[View], None]) -> None:
-        self.number = number
+    def acknowledge(self) -> None: ...
+
+    def copy(self, number: int, pixel_format: str) -> Picture | None: ...
+
+    def close(self) -> None: ...
+
+
+class View(RingView[Pictures]):
+    """Frames of one stream in one pixel format."""
+
+    def __init__(self, number: int, pixel_format: str, memory: int, closed: Callable[[RingView[Pictures]], None]) -> None:
+        super().__init__(number, closed)
         self.format = pixel_format
         self._memory = memory
-        self._closed = closed
-        self._changed = threading.Condition()
-        self._reader: Reader | None = None
-        self._head = 0
-        self._ended = False
-        self._error: RTCError | None = None
-        self._listeners: set[Wake] = set()
         self._queues: set[QueueCursor] = set()
         self._arrivals: deque[float] = deque(maxlen=60)
-        self._holders = 0
-        self._is_closed = False
-        self._after_close: Callable[[], None] | None = None
-        self._touched = time.monotonic()
-        self.origin = ("", "")
-        """Room and participant that the frames come from; empty where the engine itself makes them."""
-        self.fault: RTCError | None = None
-        """Why nothing comes, where that is known; None again with the next frame."""
 
-    def map(self, region: int) -> None:
-        """The engine has opened the ring."""
-        try:
-            with self._changed:
-                if not self._is_closed:
-                    self._reader = Reader(self._memory, region)
-        except MemoryError as error:
-            self.end(RTCError(str(error)))
-            return
-        self.pump()
+    def _open(self, region: int) -> Pictures:
+        return Reader(self._memory, region)
 
-    def pump(self) -> None:
-        """There are new frames: wake whoever waits, and fill the queues.
-
-        Where nobody cares any more, this is where it shows: frames that come are the only cost of an open view.
-        """
-        if self._close_if_forgotten():
-            return
-        with self._changed:
-            if self._reader is None:
-                return
-            # First the flag, then the head: a frame that comes in between is announced again.
-            self._reader.acknowledge()
-            start, self._head = self._head, self._reader.head
-            if self._head > start:
-                self.fault = None
-            self._arrivals.extend([time.monotonic()] * min(self._head - start, 1))
-            for number in range(max(start, self._head - SLOTS), self._head):
-                if self._queues and (picture := self._reader.copy(number, self.format)) is not None:
-                    for place, queue in enumerate(self._queues):
-                        # Each reader may write to its frame.
-                        queue.put(picture if place == 0 else replace(picture, array=picture.array.copy()))
-        self._wake()
-
-    def touch(self) -> bool:
-        """Somebody asks for a frame; false where the view has ended, and a new one is needed."""
-        with self._changed:
-            self._touched = time.monotonic()
-            return not self._ended
-
-    def hold(self) -> None:
-        """Somebody reads until `let_go`."""
-        with self._changed:
-            self._holders += 1
-
-    def let_go(self) -> None:
-        """One reader less; the last one closes the view, unless `latest` used it a moment ago."""
-        with self._changed:
-            self._holders -= 1
-        self._close_if_forgotten()
-
-    def _close_if_forgotten(self) -> bool:
-        with self._changed:
-            if self._holders or self._listeners or time.monotonic() - self._touched <= IDLE:
-                return False
-            self._ended = True  # under the lock: whoever touches it from now on sees that it is too late
-        self.close()
-        return True
+    def _noticed(self, reader: Pictures, start: int) -> None:
+        self._arrivals.extend([time.monotonic()] * min(self._head - start, 1))
+        for number in range(max(start, self._head - SLOTS), self._head):
+            if self._queues and (picture := reader.copy(number, self.format)) is not None:
+                for place, queue in enumerate(self._queues):
+                    # Each reader may write to its frame.
+                    queue.put(picture if place == 0 else replace(picture, array=picture.array.copy()))
 
     def newest(self, after: int) -> tuple[int, Picture] | None:
         """The newest frame beyond number ``after``, as (number, picture)."""
@@ -116,28 +60,9 @@ class View:
                     return head, picture
         return None
 
-    def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
-        """Block until ``ready()`` or the end; false after ``timeout`` seconds."""
-        with self._changed:
-            self._holders += 1  # who waits has not forgotten it
-            try:
-                return self._changed.wait_for(lambda: self._ended or ready(), timeout)
-            finally:
-                self._holders -= 1
-                self._touched = time.monotonic()
-
-    @property
-    def head(self) -> int:
-        return self._head
-
-    @property
-    def ended(self) -> bool:
-        return self._ended
-
-    @property
-    def error(self) -> RTCError | None:
-        """The fault that ended it, None where the stream just stopped."""
-        return self._error
+    def frame(self, picture: Picture) -> Frame:
+        """One of its pictures as users see it."""
+        return Frame(picture, self.format)
 
     @property
     def fps(self) -> float:
@@ -147,16 +72,6 @@ class View:
         span = arrivals[-1] - arrivals[0] if len(arrivals) > 1 else 0.0
         return (len(arrivals) - 1) / span if span > 0 else 0.0
 
-    def subscribe(self, wake: Wake) -> None:
-        """Call ``wake`` in the reader thread at each new frame, and at the end."""
-        with self._changed:
-            self._listeners.add(wake)
-
-    def unsubscribe(self, wake: Wake) -> None:
-        with self._changed:
-            self._listeners.discard(wake)
-            self._touched = time.monotonic()
-
     def add_queue(self, queue: QueueCursor) -> None:
         with self._changed:
             self._queues.add(queue)
@@ -164,44 +79,6 @@ class View:
     def remove_queue(self, queue: QueueCursor) -> None:
         with self._changed:
             self._queues.discard(queue)
-
-    def end(self, error: RTCError | None) -> None:
-        """No more frames will come."""
-        with self._changed:
-            if self._ended:
-                return
-            self._ended, self._error = True, error
-        self._wake()
-
-    def close(self) -> None:
-        """Unmap the ring, then tell the engine; idempotent."""
-        self.end(None)
-        with self._changed:
-            if self._is_closed:
-                return
-            self._is_closed = True
-            if self._reader is not None:
-                self._reader.close()
-                self._reader = None
-        self._closed(self)
-        if self._after_close is not None:
-            self._after_close()
-
-    def abandon(self, error: RTCError) -> None:
-        """In a forked child of the kernel: the frames are its parent's. The lock may be one that a lost thread holds."""
-        self._changed = threading.Condition()
-        self._ended, self._error, self._reader = True, error, None
-
-    def on_close(self, call: Callable[[], None]) -> None:
-        """Call this once, after it was closed."""
-        self._after_close = call
-
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-            listeners = list(self._listeners)
-        for wake in listeners:
-            wake()
 
 
 class Tally:

@@ -13,9 +13,9 @@ from forge_rtc_nb.kernel.engine_client import engines
 from forge_rtc_nb.kernel.joining import joined
 from forge_rtc_nb.kernel.streams import VideoStream
 from tests.kernel.others import another_kernel
-from tests.kernel.rooms import Join
+from tests.kernel.rooms import Join, engine_pids
 from tests.python_process import PythonProcess
-from tests.support import JupyterProcess
+from tests.support import JupyterProcess, wait_for
 
 Make = Callable[..., VideoStream]
 
@@ -64,7 +64,8 @@ def room_id() -> str:
 
 @pytest.fixture
 def no_room_is_left() -> Iterator[None]:
-    """Rooms are left at the end of the test."""
+    """Rooms are left at the end of the test; it begins without an engine, which a stream that was read lately keeps a while."""
+    wait_for(lambda: not engine_pids(), 30, "the engine of the tests before ends")
     yield
     for room in joined.rooms():
         room.leave()

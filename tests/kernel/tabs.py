@@ -8,23 +8,36 @@ import threading
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
+from aiortc.mediastreams import MediaStreamTrack
+
 from tests.engine.pairs import HandTrack
 from tests.engine.tab import Tab
+from tests.engine.tones import ToneTrack
 from tests.support import JupyterProcess
 
 T = TypeVar("T")
 
 
 class RunningTab:
-    """Sends pictures of one brightness, 30 a second, to whoever subscribes."""
+    """Sends pictures of one brightness, 30 a second, and a tone of that frequency, if any, to whoever subscribes."""
 
-    def __init__(self, server: JupyterProcess, room: str, stream: str = "camera-1", owners: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        server: JupyterProcess,
+        room: str,
+        stream: str = "camera-1",
+        owners: list[str] | None = None,
+        tone: float | None = None,
+    ) -> None:
         self.value = 100
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="tab")
         self._thread.start()
         self._track = self.call(self._make_track())
-        self.tab = Tab(server, room, {stream: self._track}, owners)
+        tracks: dict[str, MediaStreamTrack] = {stream: self._track}
+        if tone is not None:
+            tracks["microphone-1"] = ToneTrack(tone)
+        self.tab = Tab(server, room, tracks, owners)
         self.call(self.tab.__aenter__())
         self._showing = asyncio.run_coroutine_threadsafe(self._show(), self._loop)
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from forge_rtc_nb.kernel.callbacks import MAX_WAITING, Callbacks
-from forge_rtc_nb.kernel.selectors import Camera, Video
+from forge_rtc_nb.kernel.selectors import Own, Theirs
 from forge_rtc_nb.protocol import Participant, Stream
 from forge_rtc_nb.widget import _ways
 
@@ -22,22 +22,22 @@ STRANGER = Participant(id="tab-2", name="Eve", kind="browser", user="eve", owner
 
 
 def test_a_strangers_tab_cannot_claim_to_show_my_notebook() -> None:
-    found = Camera().find([STRANGER, MINE], ME)
+    found = Own("camera").find([STRANGER, MINE], ME)
     assert found is not None
     assert found[0] is MINE
-    assert Camera().find([STRANGER], ME) is None
-    assert "for this notebook" in Camera().missing([STRANGER], ME)
+    assert Own("camera").find([STRANGER], ME) is None
+    assert "for this notebook" in Own("camera").missing([STRANGER], ME)
 
 
 def test_a_notebooks_name_stands_for_the_camera_of_its_tab() -> None:
-    found = Video("spectrometer").find([ME, MINE], None)
+    found = Theirs("video", "spectrometer").find([ME, MINE], None)
     assert found is not None
     assert found[0] is MINE
 
 
 @pytest.mark.parametrize("who", ["tab-1", "Ann", "ann"])
 def test_id_name_and_user_name_a_participant(who: str) -> None:
-    found = Video(who).find([STRANGER, MINE], ME)
+    found = Theirs("video", who).find([STRANGER, MINE], ME)
     assert found is not None
     assert found[0] is MINE
 

@@ -18,10 +18,11 @@ import pytest
 
 import forge_rtc_nb as rtc
 from forge_rtc_nb import control
-from forge_rtc_nb.control import Unpacker
+from forge_rtc_nb.control_stream import Unpacker
 from forge_rtc_nb.errors import EngineDied, NotInRoom, RTCError, RTCTimeout
-from forge_rtc_nb.kernel import engine_process, views
-from forge_rtc_nb.kernel.engine_client import EngineClient, EngineHolder, engines, error_of
+from forge_rtc_nb.kernel import engine_process, ring_view
+from forge_rtc_nb.kernel.engine_client import EngineClient, EngineHolder, engines
+from forge_rtc_nb.kernel.requests import error_of
 from forge_rtc_nb.kernel.streams import VideoStream
 from tests.support import wait_for
 
@@ -242,7 +243,7 @@ def test_closing_wakes_whoever_waits() -> None:
 
 
 def test_the_last_stream_ends_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "IDLE", 0.2)
+    monkeypatch.setattr(ring_view, "IDLE", 0.2)
     stream = rtc.synthetic((96, 128), 60)
     stream.latest()
     assert engines._client is not None

@@ -23,8 +23,8 @@ import pytest
 
 import forge_rtc_nb as rtc
 from forge_rtc_nb import errors
-from forge_rtc_nb.kernel.engine_client import error_of
 from forge_rtc_nb.kernel.joining import joined
+from forge_rtc_nb.kernel.requests import error_of
 from forge_rtc_nb.server import SERVICE_KEY
 from forge_rtc_nb.server.ice import IceServers
 from forge_rtc_nb.server.service import WebRTCService

@@ -13,6 +13,7 @@ from PIL import Image
 
 import forge_rtc_nb as rtc
 from forge_rtc_nb.kernel.frames import Frame
+from forge_rtc_nb.kernel.streams import FORMATS
 from forge_rtc_nb.ring import SHAPES, Picture
 
 COLOURS = [
@@ -83,7 +84,7 @@ def test_latency_is_from_capture_to_arrival_and_never_negative() -> None:
     assert frame_of(np.zeros((2, 2, 3), np.uint8), time=101.0).latency == 0.0
 
 
-@pytest.mark.parametrize("pixel_format", sorted(SHAPES))
+@pytest.mark.parametrize("pixel_format", FORMATS)
 def test_repr_names_size_and_format(pixel_format: str) -> None:
     frame = frame_of(np.zeros(SHAPES[pixel_format](48, 64), np.uint8), pixel_format)
     assert repr(frame) == f"<Frame 7: 64 x 48 {pixel_format}, 250 ms old on arrival>"

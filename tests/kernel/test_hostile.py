@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from forge_rtc_nb.protocol import MAX_MEDIA_LINES
+from forge_rtc_nb.sdp import MAX_MEDIA_LINES
 from tests.engine.pairs import new_connection
 from tests.kernel.rooms import Join
 from tests.kernel.tabs import running_tab

