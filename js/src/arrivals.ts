@@ -1,6 +1,6 @@
 /** The media that came, by participant and stream; runs in the browser tab. */
 
-import type { Participant, Stream } from "./protocol";
+import type { Participant } from "./protocol";
 
 export class Arrivals {
   readonly #streams = new Map<string, MediaStream>();
@@ -10,9 +10,11 @@ export class Arrivals {
   }
 
   /** False for a track that is there already. */
-  put(participant: string, stream: Stream, track: MediaStreamTrack): boolean {
-    if (this.get(participant, stream.id)?.getTracks()[0] === track) return false;
-    this.#streams.set(key(participant, stream.id), new MediaStream([track]));
+  put(participant: string, stream: string, track: MediaStreamTrack): boolean {
+    if (this.get(participant, stream)?.getTracks()[0] === track) return false;
+    // An m-line that carried another stream before: that one's picture must not go on with this one's.
+    this.#drop((place) => this.#streams.get(place)?.getTracks()[0] === track);
+    this.#streams.set(key(participant, stream), new MediaStream([track]));
     return true;
   }
 

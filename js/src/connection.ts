@@ -1,8 +1,9 @@
 /** One RTCPeerConnection with its control channel: does what the negotiation says, in order; runs in the browser tab. */
 
 import { Heartbeat } from "./heartbeat";
-import type { Action } from "./negotiation";
-import type { Candidate, MediaKind, Stream } from "./protocol";
+import type { Action, Mids } from "./negotiation";
+import type { Candidate, MediaKind, Stream, Want } from "./protocol";
+import { takeStereo } from "./stereo";
 
 /** Without an open control channel after this long, the attempt has failed. */
 const OPEN_WITHIN = 15_000;
@@ -17,19 +18,20 @@ export interface Passenger {
 }
 
 export interface ConnectionEvents {
-  offered(sdp: string, mids: ReadonlyMap<number, string>): void;
+  offered(sdp: string, mids: Mids, lines: Mids): void;
   answered(sdp: string): void;
   settled(): void;
   candidate(candidate: Candidate): void;
   open(): void;
   /** The connection is of no more use: no answer, no heartbeat, or the browser refused a description. */
   dead(why: string): void;
-  track(stream: Stream, track: MediaStreamTrack): void;
+  /** What arrives on the track from now on. */
+  track(stream: string, track: MediaStreamTrack): void;
 }
 
 type Step = Extract<
   Action,
-  { do: "add" | "track" | "offer" | "accept-offer" | "accept-answer" | "add-candidate" }
+  { do: "add" | "receive" | "track" | "offer" | "accept-offer" | "accept-answer" | "add-candidate" }
 >;
 
 export class Connection {
@@ -38,6 +40,7 @@ export class Connection {
   readonly #track: (stream: string) => MediaStreamTrack | null;
   readonly #data: Passenger;
   readonly #slots: RTCRtpTransceiver[] = [];
+  readonly #lines: RTCRtpTransceiver[] = [];
   readonly #timeout: ReturnType<typeof setTimeout>;
   #pc: RTCPeerConnection | null = null;
   #heartbeat: Heartbeat | null = null;
@@ -115,6 +118,9 @@ export class Connection {
     switch (step.do) {
       case "add":
         return this.#add(pc, step.slot, step.kind, step.stream);
+      case "receive":
+        this.#lines[step.line] = pc.addTransceiver(step.kind, { direction: "recvonly" });
+        return;
       case "track":
         return this.#slots[step.slot]?.sender.replaceTrack(step.stream ? this.#track(step.stream) : null);
       case "offer":
@@ -122,7 +128,7 @@ export class Connection {
       case "accept-offer":
         return this.#acceptOffer(pc, step.sdp, step.streams);
       case "accept-answer":
-        return this.#acceptAnswer(pc, step.sdp);
+        return this.#acceptAnswer(pc, step.sdp, step.wants);
       case "add-candidate":
         // One that the browser cannot use (of an ignored offer, or malformed) costs a path, not the connection.
         return pc.addIceCandidate(step.candidate).catch(() => undefined);
@@ -140,34 +146,44 @@ export class Connection {
   }
 
   async #offer(pc: RTCPeerConnection): Promise<void> {
-    await pc.setLocalDescription();
+    const hears = this.#lines.some(({ receiver }) => receiver.track.kind === "audio");
+    await (hears ? describeStereo(pc) : pc.setLocalDescription());
     const description = pc.localDescription;
     if (this.#closed || description?.type !== "offer") return;
-    const mids = new Map<number, string>();
-    for (const [slot, { mid }] of this.#slots.entries()) if (mid !== null) mids.set(slot, mid);
-    this.#on.offered(description.sdp, mids);
+    this.#on.offered(description.sdp, midsOf(this.#slots), midsOf(this.#lines));
   }
 
   async #acceptOffer(pc: RTCPeerConnection, sdp: string, streams: Stream[]): Promise<void> {
     await pc.setRemoteDescription({ type: "offer", sdp }); // rolls an offer of ours back, where there is one
     if (this.#closed) return;
-    this.#reportTracks(pc, streams);
+    for (const { id, mid } of streams) this.#reportTrack(pc, id, mid);
     await pc.setLocalDescription();
     const answer = pc.localDescription;
     if (!this.#closed && answer) this.#on.answered(answer.sdp);
   }
 
-  async #acceptAnswer(pc: RTCPeerConnection, sdp: string): Promise<void> {
+  async #acceptAnswer(pc: RTCPeerConnection, sdp: string, wants: Want[]): Promise<void> {
     await pc.setRemoteDescription({ type: "answer", sdp });
-    if (!this.#closed) this.#on.settled();
+    if (this.#closed) return;
+    for (const { stream, mid } of wants) this.#reportTrack(pc, stream, mid);
+    this.#on.settled();
   }
 
-  #reportTracks(pc: RTCPeerConnection, streams: Stream[]): void {
-    for (const stream of streams) {
-      const transceiver = pc.getTransceivers().find(({ mid }) => mid === stream.mid);
-      if (transceiver) this.#on.track(stream, transceiver.receiver.track);
-    }
+  #reportTrack(pc: RTCPeerConnection, stream: string, line: string | undefined): void {
+    const transceiver = pc.getTransceivers().find(({ mid }) => mid === line);
+    if (transceiver) this.#on.track(stream, transceiver.receiver.track);
   }
+}
+
+async function describeStereo(pc: RTCPeerConnection): Promise<void> {
+  const { type, sdp = "" } = await pc.createOffer();
+  await pc.setLocalDescription({ type, sdp: takeStereo(sdp) });
+}
+
+function midsOf(transceivers: RTCRtpTransceiver[]): Map<number, string> {
+  const mids = new Map<number, string>();
+  for (const [index, { mid }] of transceivers.entries()) if (mid !== null) mids.set(index, mid);
+  return mids;
 }
 
 function createPeerConnection(iceServers: RTCIceServer[]): RTCPeerConnection {

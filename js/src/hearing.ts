@@ -1,8 +1,14 @@
-/** Whom this tab listens to: asks for their microphones and plays what comes; runs in the browser tab. */
+/** Whom this tab listens to: asks for their sound and plays what comes; runs in the browser tab. */
 
 import { key } from "./arrivals";
 import type { AudioSink } from "./audio";
 import type { Participant } from "./protocol";
+
+/** Who listens: the person at this tab, and the kernels whose notebooks it shows. */
+export interface Listener {
+  user: string | undefined;
+  owners: readonly string[];
+}
 
 export interface HearingHost {
   /** Ask for a stream until the returned function is called. */
@@ -13,7 +19,7 @@ export interface HearingHost {
 export class Hearing {
   readonly #host: HearingHost;
   readonly #audio: AudioSink;
-  /** Microphones we listen to: what ends the wish for each. */
+  /** Sound that we listen to: what ends the wish for each. */
   readonly #heard = new Map<string, () => void>();
   /** What was chosen, by participant. */
   readonly #chosen = new Map<string, boolean>();
@@ -23,20 +29,26 @@ export class Hearing {
     this.#host = host;
   }
 
-  /** Whether a participant is heard: by default not what another tab of the same person says (echo). */
-  hears(participant: Participant, user: string | undefined): boolean {
-    return this.#chosen.get(participant.id) ?? participant.user !== user;
+  /** Whether a participant is heard. By default not what another tab of the same person says, nor what that tab plays of
+   * their kernel (echo). */
+  hears(participant: Participant, me: Listener, people: readonly Participant[]): boolean {
+    const chosen = this.#chosen.get(participant.id);
+    if (chosen !== undefined) return chosen;
+    if (participant.user !== me.user) return true;
+    return (
+      participant.kind === "kernel" && (me.owners.includes(participant.id) || !isPlayed(participant, people))
+    );
   }
 
   choose(participant: string, hears: boolean): void {
     this.#chosen.set(participant, hears);
   }
 
-  /** Listen to every microphone that is to be heard, and to no other. */
-  tuneIn(people: Participant[], user: string | undefined): void {
+  /** Listen to all that is to be heard, and to nothing else. */
+  tuneIn(people: readonly Participant[], me: Listener): void {
     const audible = new Set<string>();
     for (const person of people) {
-      if (person.kind !== "browser" || !this.hears(person, user)) continue;
+      if (!this.hears(person, me, people)) continue;
       for (const { id, kind } of person.streams ?? []) {
         if (kind !== "audio") continue;
         audible.add(key(person.id, id));
@@ -72,4 +84,11 @@ export class Hearing {
     this.#audio.stop(id);
     stop?.();
   }
+}
+
+/** Whether another tab of that person shows the kernel's notebook, and so plays its sound. */
+function isPlayed(kernel: Participant, people: readonly Participant[]): boolean {
+  return people.some(
+    ({ kind, user, owners }) => kind === "browser" && user === kernel.user && owners?.includes(kernel.id),
+  );
 }

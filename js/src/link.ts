@@ -1,5 +1,6 @@
 /** What a negotiation knows of its present connection; pure, runs in the browser tab. */
 
+import { Lines } from "./lines";
 import type { Candidate, MediaKind, Message, Stream } from "./protocol";
 
 /** Candidates that are kept to be said again; a browser finds a dozen, unless the other offers without bundling. */
@@ -28,6 +29,8 @@ export interface Link {
   answer: Message<"webrtc.answer"> | null;
   unanswered: boolean;
   readonly slots: Slot[];
+  /** To a kernel: the m-lines for its streams. */
+  readonly lines: Lines;
 }
 
 export function newLink(epoch: number): Link {
@@ -43,5 +46,6 @@ export function newLink(epoch: number): Link {
     answer: null,
     unanswered: false,
     slots: [],
+    lines: new Lines(),
   };
 }

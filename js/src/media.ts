@@ -1,8 +1,11 @@
-/** This tab's camera and microphone: on, off, which device, and what went wrong in words; runs in the browser tab. */
+/** What this tab sends: camera, microphone, screen; on, off, which device, and what went wrong; runs in the browser tab. */
 
 import type { MediaKind, Source, Stream } from "./protocol";
+import { constraintsFor, type Quality, USUAL } from "./quality";
 
 export type DeviceSource = Extract<Source, "camera" | "microphone">;
+export type LocalSource = DeviceSource | "screen";
+export type VideoSource = "camera" | "screen";
 
 /** What happened, and what a person can do about it. */
 export interface Problem {
@@ -25,14 +28,15 @@ export interface MediaEvents {
   problem(problem: Problem): void;
 }
 
-const KIND: Record<DeviceSource, MediaKind> = { camera: "video", microphone: "audio" };
+const KIND: Record<LocalSource, MediaKind> = { camera: "video", microphone: "audio", screen: "video" };
 
 export class LocalMedia {
   readonly #on: MediaEvents;
-  readonly #streams = new Map<DeviceSource, LocalStream>();
+  readonly #streams = new Map<LocalSource, LocalStream>();
   readonly #chosen = new Map<DeviceSource, string>();
+  readonly #quality = new Map<LocalSource, Quality>();
   /** The request under way for each source; a later one makes an earlier one void. */
-  readonly #requests = new Map<DeviceSource, object>();
+  readonly #requests = new Map<LocalSource, object>();
   readonly #abort = new AbortController();
   #devices: MediaDeviceInfo[] = [];
 
@@ -48,7 +52,7 @@ export class LocalMedia {
     return [...this.#streams.values()].map(({ info }) => info);
   }
 
-  stream(source: DeviceSource): LocalStream | null {
+  stream(source: LocalSource): LocalStream | null {
     return this.#streams.get(source) ?? null;
   }
 
@@ -57,7 +61,7 @@ export class LocalMedia {
     return null;
   }
 
-  state(source: DeviceSource): "off" | "starting" | "on" {
+  state(source: LocalSource): "off" | "starting" | "on" {
     if (this.#requests.has(source)) return "starting";
     return this.#streams.has(source) ? "on" : "off";
   }
@@ -74,13 +78,13 @@ export class LocalMedia {
   }
 
   /** Only to be called for a person's click. */
-  async switchOn(source: DeviceSource): Promise<void> {
+  async switchOn(source: LocalSource): Promise<void> {
     if (this.#streams.has(source) || this.#requests.has(source)) return;
     const track = await this.#capture(source);
     if (track) this.#start(source, track);
   }
 
-  switchOff(source: DeviceSource): void {
+  switchOff(source: LocalSource): void {
     this.#requests.delete(source);
     const stream = this.#streams.get(source);
     if (stream) this.#stop(source, stream);
@@ -106,6 +110,22 @@ export class LocalMedia {
     this.#on.changed();
   }
 
+  /** The size and rate that are asked for, now or at the next start; null leaves a screen as it is. */
+  quality(source: VideoSource): Quality | null {
+    return this.#quality.get(source) ?? (source === "camera" ? USUAL : null);
+  }
+
+  /** Ask for another one, without a new negotiation; what the browser made of it. Null where the source is off. */
+  async constrain(source: VideoSource, wanted: Partial<Quality>): Promise<Quality | null> {
+    const track = this.#streams.get(source)?.track;
+    const present = this.quality(source) ?? (track ? settingsOf(track) : USUAL);
+    const quality = { ...present, ...wanted };
+    await track?.applyConstraints(constraintsFor(quality));
+    this.#quality.set(source, quality);
+    this.#on.changed();
+    return track ? settingsOf(track) : null;
+  }
+
   async refreshDevices(): Promise<void> {
     const devices = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
     if (this.#abort.signal.aborted) return;
@@ -115,7 +135,7 @@ export class LocalMedia {
 
   /** The device lights go out; a later click may switch them on again. */
   switchAllOff(): void {
-    for (const source of ["camera", "microphone"] as const) this.switchOff(source);
+    for (const source of ["camera", "microphone", "screen"] as const) this.switchOff(source);
   }
 
   close(): void {
@@ -124,17 +144,20 @@ export class LocalMedia {
   }
 
   /** The new track, or null where there is none or nobody wants it any more. */
-  async #capture(source: DeviceSource): Promise<MediaStreamTrack | null> {
+  async #capture(source: LocalSource): Promise<MediaStreamTrack | null> {
     const request = {};
     this.#requests.set(source, request);
     this.#on.changed();
     const wanted = () => this.#requests.get(source) === request && !this.#abort.signal.aborted;
     try {
-      const track = await openDevice(source, this.#chosen.get(source) ?? "");
+      const track = await (source === "screen"
+        ? openScreen(this.quality("screen"))
+        : openDevice(source, this.#chosen.get(source) ?? "", this.quality("camera") ?? USUAL));
       if (wanted()) return track;
       track.stop();
     } catch (error) {
-      if (wanted()) this.#on.problem(explain(source, error));
+      const problem = source === "screen" ? explainScreen(error) : explain(source, error);
+      if (wanted() && problem) this.#on.problem(problem);
     } finally {
       if (wanted()) this.#requests.delete(source);
       this.#on.changed();
@@ -142,7 +165,7 @@ export class LocalMedia {
     return null;
   }
 
-  #start(source: DeviceSource, track: MediaStreamTrack): void {
+  #start(source: LocalSource, track: MediaStreamTrack): void {
     const info: Stream = { id: streamId(source), name: source, kind: KIND[source], source };
     const stream = { info, track };
     this.#watch(source, stream);
@@ -151,10 +174,11 @@ export class LocalMedia {
     void this.refreshDevices(); // the permission brings the names
   }
 
-  #watch(source: DeviceSource, stream: LocalStream): void {
+  #watch(source: LocalSource, stream: LocalStream): void {
     this.#streams.set(source, stream);
     stream.track.onended = () => {
       this.switchOff(source);
+      if (source === "screen") return; // the browser has a button of its own to stop it, or the window was closed
       this.#on.problem({
         what: `The ${source} stopped.`,
         advice: `It was unplugged, or its permission was withdrawn. Plug it in again, or choose another one, and switch it on.`,
@@ -162,7 +186,7 @@ export class LocalMedia {
     };
   }
 
-  #stop(source: DeviceSource, stream: LocalStream): void {
+  #stop(source: LocalSource, stream: LocalStream): void {
     this.#streams.delete(source);
     stream.track.onended = null;
     stream.track.stop();
@@ -175,15 +199,37 @@ function streamId(source: Source): string {
   return `${source}-${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }
 
-async function openDevice(source: DeviceSource, deviceId: string): Promise<MediaStreamTrack> {
+function settingsOf(track: MediaStreamTrack): Quality {
+  const { width = 0, height = 0, frameRate = 0 } = track.getSettings();
+  return { width, height, fps: Math.round(frameRate) };
+}
+
+async function openDevice(
+  source: DeviceSource,
+  deviceId: string,
+  quality: Quality,
+): Promise<MediaStreamTrack> {
   // Browsers hide mediaDevices from pages that did not come by HTTPS or from this machine.
   if (!navigator.mediaDevices) throw new DOMException("insecure context", "InsecureContextError");
   const device = deviceId ? { deviceId: { exact: deviceId } } : {};
-  const video = { ...device, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
+  const video = { ...device, ...constraintsFor(quality) };
   const audio = { ...device, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
   const stream = await navigator.mediaDevices.getUserMedia(source === "camera" ? { video } : { audio });
   const track = stream.getTracks()[0];
   if (!track) throw new DOMException("no track", "NotFoundError");
+  return track;
+}
+
+/** A screen, a window or a tab, which the person chooses in the browser's own dialog. */
+async function openScreen(quality: Quality | null): Promise<MediaStreamTrack> {
+  if (!navigator.mediaDevices?.getDisplayMedia)
+    throw new DOMException("insecure context", "InsecureContextError");
+  const stream = await navigator.mediaDevices.getDisplayMedia({
+    video: quality ? constraintsFor(quality) : { frameRate: { ideal: USUAL.fps } },
+  });
+  const track = stream.getVideoTracks()[0];
+  if (!track) throw new DOMException("no track", "NotFoundError");
+  track.contentHint = "detail"; // text is to stay sharp; W3C mst-content-hint
   return track;
 }
 
@@ -224,4 +270,22 @@ export function explain(source: DeviceSource, error: unknown): Problem {
         advice: `The browser says: ${error instanceof Error ? error.message : String(error)}`,
       };
   }
+}
+
+/** What an error of getDisplayMedia means; null where the person changed their mind. */
+export function explainScreen(error: unknown): Problem | null {
+  const { name, message } = error instanceof DOMException ? error : { name: "", message: String(error) };
+  if (name === "NotAllowedError" && /system/i.test(message))
+    return {
+      what: "The system does not let this browser show the screen.",
+      advice:
+        "Allow it in the system's privacy settings (screen recording), start the browser again, and click again.",
+    };
+  if (name === "NotAllowedError" || name === "AbortError") return null;
+  if (name === "InsecureContextError")
+    return {
+      what: "This browser cannot share a screen from this page.",
+      advice: "It takes a desktop browser, and Jupyter opened as https://… or as http://localhost.",
+    };
+  return { what: "The screen could not be shared.", advice: `The browser says: ${message}` };
 }

@@ -3,16 +3,19 @@
  * A pair (this tab and one other participant) has at most one connection, known by its epoch. To a kernel the browser
  * always offers; between browsers this is perfect negotiation (W3C WebRTC 1.0 section 10.7), the higher participant id
  * being the polite one. Streams flow only to subscribers: each subscribed stream of ours has a slot, which stands for
- * one sendonly transceiver. Data channels open in band on whatever connection there is: where data is needed and there
+ * one sendonly transceiver; a kernel's streams come on m-lines that the tab offers, one for each that it wants. Data channels open in band on whatever connection there is: where data is needed and there
  * is none, one side alone makes it, the tab with a kernel and the lower id between browsers.
  */
 
 import { type Link, MAX_FOUND, newLink } from "./link";
-import type { Candidate, Kind, MediaKind, Message, RoutedMessage, Stream } from "./protocol";
+import type { Candidate, Kind, MediaKind, Message, RoutedMessage, Stream, Want } from "./protocol";
 
 export type PairMessage = Message<
   "webrtc.offer" | "webrtc.answer" | "webrtc.ice_candidate" | "webrtc.negotiate"
 >;
+
+/** The m-lines of an offer (RFC 8843), by the number of their slot or line. */
+export type Mids = ReadonlyMap<number, string>;
 
 export type Input =
   /** The other asks for a stream of ours, or does not want it any more. */
@@ -21,13 +24,13 @@ export type Input =
   /** A stream of ours was switched off. */
   | { is: "ended"; stream: string }
   /** We ask for a stream of the other, or do not want it any more. */
-  | { is: "wanted"; stream: string }
+  | { is: "wanted"; stream: string; kind?: MediaKind }
   | { is: "unwanted"; stream: string }
   /** Whether the two have data for each other. */
   | { is: "needed"; needed: boolean }
   | { is: "message"; message: PairMessage }
   /** What the connection did: made an offer or answer, took the answer, found a candidate, opened, died. */
-  | { is: "offered"; epoch: number; sdp: string; mids: ReadonlyMap<number, string> }
+  | { is: "offered"; epoch: number; sdp: string; mids: Mids; lines: Mids }
   | { is: "answered"; epoch: number; sdp: string }
   | { is: "settled"; epoch: number }
   | { is: "candidate"; epoch: number; candidate: Candidate }
@@ -44,10 +47,11 @@ export type Action =
   | { do: "create"; epoch: number }
   | { do: "close"; epoch: number }
   | { do: "add"; slot: number; kind: MediaKind; stream: string }
+  | { do: "receive"; line: number; kind: MediaKind }
   | { do: "track"; slot: number; stream: string | null }
   | { do: "offer" }
   | { do: "accept-offer"; sdp: string; streams: Stream[] }
-  | { do: "accept-answer"; sdp: string }
+  | { do: "accept-answer"; sdp: string; wants: Want[] }
   | { do: "add-candidate"; candidate: Candidate }
   | { do: "send"; message: RoutedMessage }
   | { do: "retry"; attempt: number };
@@ -58,7 +62,7 @@ export class Negotiation {
   readonly #polite: boolean;
   readonly #now: () => number;
   readonly #subscribed = new Map<string, Stream>();
-  readonly #wanted = new Set<string>();
+  readonly #wanted = new Map<string, MediaKind>();
   #needed = false;
   #link: Link | null = null;
   #highest = 0;
@@ -107,7 +111,7 @@ export class Negotiation {
         this.#pause(input.stream, true);
         break;
       case "wanted":
-        this.#wanted.add(input.stream);
+        this.#wanted.set(input.stream, input.kind ?? "video");
         this.#send({ type: "stream.subscribe", stream: input.stream });
         break;
       case "unwanted":
@@ -137,7 +141,9 @@ export class Negotiation {
 
   /** Something is to go over a connection that is ours to make. */
   get #offers(): boolean {
-    return this.#subscribed.size > 0 || (this.#needed && this.leads);
+    return (
+      this.#subscribed.size > 0 || (this.#needed && this.leads) || (this.#kernel && this.#wanted.size > 0)
+    );
   }
 
   /** Something is to come over one that is the other's to make, unless we make one first. */
@@ -148,7 +154,7 @@ export class Negotiation {
   #connection(link: Link, input: Extract<Input, { epoch: number }>): void {
     switch (input.is) {
       case "offered":
-        this.#offered(link, input.sdp, input.mids);
+        this.#offered(link, input);
         break;
       case "answered":
         this.#answered(link, input.sdp);
@@ -181,8 +187,9 @@ export class Negotiation {
         if (link?.epoch === message.epoch && link?.phase === "offered") {
           link.phase = "settling";
           link.agreed = true;
+          const wants = link.pending?.wants ?? [];
           link.pending = null;
-          this.#actions.push({ do: "accept-answer", sdp: message.sdp.sdp });
+          this.#actions.push({ do: "accept-answer", sdp: message.sdp.sdp, wants });
         }
         break;
       case "webrtc.ice_candidate":
@@ -251,7 +258,7 @@ export class Negotiation {
     this.#release(link);
   }
 
-  #offered(link: Link, sdp: string, mids: ReadonlyMap<number, string>): void {
+  #offered(link: Link, { sdp, mids, lines }: { sdp: string; mids: Mids; lines: Mids }): void {
     if (link.phase !== "offering") return; // rolled back meanwhile
     const streams: Stream[] = [];
     for (const [index, { stream }] of link.slots.entries()) {
@@ -261,6 +268,8 @@ export class Negotiation {
     link.phase = "offered";
     link.pending = { type: "webrtc.offer", epoch: link.epoch, sdp: { type: "offer", sdp } };
     if (streams.length > 0) link.pending.streams = streams;
+    const wants = link.lines.wants(this.#wanted, lines);
+    if (wants.length > 0) link.pending.wants = wants;
     this.#send(link.pending);
     this.#release(link);
   }
@@ -287,11 +296,15 @@ export class Negotiation {
     return link;
   }
 
-  /** Give every subscribed stream its slot; after the other's offer was taken, so that m-lines are not mixed up. */
+  /** Give every subscribed stream its slot, and every wanted one of a kernel its line; after the other's offer was taken, so that m-lines are not mixed up. */
   #fill(link: Link): void {
     for (const stream of this.#subscribed.values()) {
       if (!link.slots.some((slot) => slot.stream?.id === stream.id)) this.#assign(link, stream);
     }
+    if (!this.#kernel) return;
+    const { added, changed } = link.lines.fill(this.#wanted);
+    for (const [line, kind] of added) this.#actions.push({ do: "receive", line, kind });
+    if (changed) link.needsOffer = true;
   }
 
   #assign(link: Link, stream: Stream): void {
@@ -343,7 +356,7 @@ export class Negotiation {
   }
 
   #resync(): void {
-    for (const stream of this.#wanted) this.#send({ type: "stream.subscribe", stream });
+    for (const stream of this.#wanted.keys()) this.#send({ type: "stream.subscribe", stream });
     const link = this.#link;
     if (!link) return;
     if (link.phase === "offered" && link.pending) this.#send(link.pending);

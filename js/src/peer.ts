@@ -5,7 +5,7 @@ import { Connection } from "./connection";
 import { DataLink } from "./data/data_link";
 import { Inbox } from "./inbox";
 import { type Action, type Input, Negotiation, type PairMessage } from "./negotiation";
-import type { IceServer, Kind, RoutedMessage, Stream } from "./protocol";
+import type { IceServer, Kind, MediaKind, RoutedMessage, Stream } from "./protocol";
 import { Repeats } from "./repeats";
 
 const RETRY_FIRST = 500;
@@ -21,7 +21,7 @@ export interface PeerOptions {
   /** The live track of one of our streams. */
   track(stream: string): MediaStreamTrack | null;
   /** A stream of the other arrives on `track`. */
-  received(stream: Stream, track: MediaStreamTrack): void;
+  received(stream: string, track: MediaStreamTrack): void;
   changed(): void;
   /** A data channel of the other's was closed, as something was wrong with it. */
   fault(label: string, why: string): void;
@@ -61,8 +61,8 @@ export class Peer {
   }
 
   /** Ask for a stream of the other participant. */
-  want(stream: string): void {
-    this.#input({ is: "wanted", stream });
+  want(stream: string, kind: MediaKind = "video"): void {
+    this.#input({ is: "wanted", stream, kind });
   }
 
   unwant(stream: string): void {
@@ -171,7 +171,7 @@ export class Peer {
       detach: () => this.data.detach(),
     };
     this.#connection = new Connection(epoch, this.#options.iceServers(), track, data, {
-      offered: (sdp, mids) => this.#input({ is: "offered", epoch, sdp, mids }),
+      offered: (sdp, mids, lines) => this.#input({ is: "offered", epoch, sdp, mids, lines }),
       answered: (sdp) => this.#input({ is: "answered", epoch, sdp }),
       settled: () => this.#input({ is: "settled", epoch }),
       candidate: (candidate) => this.#input({ is: "candidate", epoch, candidate }),

@@ -1,7 +1,7 @@
 /** The peers of the others in the room, made on demand, and what this tab wants of each; runs in the browser tab. */
 
 import { Peer } from "./peer";
-import type { IceServer, Participant, RoutedMessage, Stream } from "./protocol";
+import type { IceServer, Participant, RoutedMessage } from "./protocol";
 
 export interface PeersHost {
   /** This tab's participant id; null before the welcome. */
@@ -13,7 +13,7 @@ export interface PeersHost {
   iceServers(): Promise<IceServer[]>;
   /** The live track of one of our streams. */
   track(stream: string): MediaStreamTrack | null;
-  received(participant: string, stream: Stream, track: MediaStreamTrack): void;
+  received(participant: string, stream: string, track: MediaStreamTrack): void;
   changed(): void;
   fault(participant: string, label: string, why: string): void;
 }
@@ -44,7 +44,7 @@ export class Peers {
     if (existing || !participant || !me) return existing ?? null;
     const peer = this.#make(me, participant);
     this.#peers.set(id, peer);
-    for (const want of this.#wants.get(id)?.keys() ?? []) ask(peer, want);
+    for (const want of this.#wants.get(id)?.keys() ?? []) ask(peer, want, participant);
     return peer;
   }
 
@@ -98,7 +98,7 @@ export class Peers {
     wants.set(want, count + 1);
     const peer = this.#peers.get(participant);
     if (!peer) this.reach(participant);
-    else if (count === 0) ask(peer, want);
+    else if (count === 0) ask(peer, want, this.#host.participant(participant));
     let done = false;
     return () => {
       if (!done) this.#unwant(participant, wants, want);
@@ -118,7 +118,7 @@ export class Peers {
   }
 }
 
-function ask(peer: Peer, want: Want): void {
+function ask(peer: Peer, want: Want, participant: Participant | undefined): void {
   if (want === DATA) peer.need(true);
-  else peer.want(want);
+  else peer.want(want, participant?.streams?.find(({ id }) => id === want)?.kind);
 }

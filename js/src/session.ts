@@ -5,7 +5,7 @@ import { AudioSink } from "./audio";
 import type { Channel } from "./data/channel";
 import { notInRoom } from "./errors";
 import type { Failure } from "./failure";
-import { Hearing } from "./hearing";
+import { Hearing, type Listener } from "./hearing";
 import { Lifetime } from "./lifetime";
 import { LocalMedia, type Problem } from "./media";
 import { type ChannelOptions, isAnnouncement, OpenChannels } from "./open_channels";
@@ -13,6 +13,7 @@ import { Overview } from "./overview";
 import { type PeerState, receiverOf } from "./peer";
 import { Peers } from "./peers";
 import type { Message, Participant, RoutedMessage, ServerMessage, Stream } from "./protocol";
+import { Requests } from "./requests";
 import { RESTART_GRACE, RESUME_GRACE, Roster } from "./roster";
 import { type Access, type Introduction, Signaling, type SignalingState } from "./signaling";
 
@@ -67,6 +68,7 @@ export class Session extends EventTarget {
     link: (participant) => this.#peers.reach(participant)?.data ?? null,
     needData: (participant) => this.needData(participant),
   });
+  readonly #requests: Requests;
   readonly #hearing = new Hearing(this.audio, {
     watch: (participant, stream) => this.watch(participant, stream),
     arrived: (participant, stream) => this.arrived(participant, stream),
@@ -80,7 +82,10 @@ export class Session extends EventTarget {
     this.#options = options;
     this.lifetime = new Lifetime(
       () => this.#end(),
-      () => this.#announce({ owners: this.lifetime.owners }),
+      () => {
+        this.#announce({ owners: this.lifetime.owners });
+        this.#tuneIn();
+      },
     );
     this.media = new LocalMedia({
       changed: () => this.#changed(),
@@ -88,6 +93,13 @@ export class Session extends EventTarget {
       stopped: (stream) => this.#stopped(stream),
       retracked: ({ info }) => this.#peers.each((peer) => peer.retrack(info)),
       problem: (problem) => this.report(problem),
+    });
+    this.#requests = new Requests({
+      media: this.media,
+      owners: () => this.lifetime.owners,
+      name: (participant) => this.#roster.get(participant)?.name ?? "Somebody",
+      send: (message) => this.#signaling.send(message),
+      report: (problem) => this.report(problem),
     });
     this.#signaling = this.#newSignaling();
     this.#listen();
@@ -173,7 +185,7 @@ export class Session extends EventTarget {
 
   /** Whether this tab plays what a participant says. */
   hears(participant: Participant): boolean {
-    return this.#hearing.hears(participant, this.#me?.user);
+    return this.#hearing.hears(participant, this.#listener, this.#roster.all);
   }
 
   setHears(participant: Participant, hears: boolean): void {
@@ -298,6 +310,11 @@ export class Session extends EventTarget {
   }
 
   #fromPeer(from: string, message: RoutedMessage): void {
+    if (message.type === "stream.mute" || message.type === "stream.constrain") {
+      this.#requests.receive(from, message);
+      return;
+    }
+    if (message.type === "stream.constrained") return; // only kernels ask
     const peer = this.#peers.reach(from);
     if (message.type === "stream.subscribe") {
       const stream = this.media.find(message.stream);
@@ -309,9 +326,9 @@ export class Session extends EventTarget {
     }
   }
 
-  #received(participant: string, stream: Stream, track: MediaStreamTrack): void {
+  #received(participant: string, stream: string, track: MediaStreamTrack): void {
     if (!this.#arrivals.put(participant, stream, track)) return;
-    this.#hearing.arrived(participant, stream.id);
+    this.#hearing.arrived(participant, stream);
     this.#changed();
   }
 
@@ -321,7 +338,11 @@ export class Session extends EventTarget {
   }
 
   #tuneIn(): void {
-    if (this.#options.deaf !== true) this.#hearing.tuneIn(this.#roster.all, this.#me?.user);
+    if (this.#options.deaf !== true) this.#hearing.tuneIn(this.#roster.all, this.#listener);
+  }
+
+  get #listener(): Listener {
+    return { user: this.#me?.user, owners: this.lifetime.owners };
   }
 
   #stopped(stream: Stream): void {

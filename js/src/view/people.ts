@@ -2,8 +2,11 @@
 
 import type { Participant, Source } from "../protocol";
 import type { Session } from "../session";
-import { arrange, element, setAttribute, setText } from "./dom";
+import { arrange, button, element, setAttribute, setText } from "./dom";
 import { icon, setIcon } from "./icons";
+
+const MARKS = { camera: "camera on", microphone: "microphone on", screen: "shares a screen" } as const;
+type Mark = keyof typeof MARKS;
 
 class Person {
   readonly root = element("li", "person");
@@ -11,12 +14,14 @@ class Person {
   readonly #name = element("span", "person-name");
   readonly #mine = element("span", "person-mine");
   readonly #state = element("span", "person-state");
-  readonly #camera = icon("camera");
-  readonly #microphone = icon("microphone");
+  readonly #marks = (Object.keys(MARKS) as Mark[]).map((source) => ({ source, icon: icon(source) }));
   readonly #spoken = element("span", "hidden");
+  readonly #listen: HTMLButtonElement;
+  readonly #listenIcon = icon("sound");
 
-  constructor() {
-    const marks = element("span", "marks", {}, this.#camera, this.#microphone);
+  constructor(listen: () => void) {
+    this.#listen = button("person-listen", [this.#listenIcon], listen);
+    const marks = element("span", "marks", {}, this.#listen, ...this.#marks.map((mark) => mark.icon));
     this.root.append(this.#kind, this.#name, this.#mine, this.#state, this.#spoken, marks);
   }
 
@@ -30,20 +35,29 @@ class Person {
     setText(this.#mine, mine ? "(you)" : "");
     this.#name.title = participant.name;
     setText(this.#state, connected ? "" : "reconnecting");
-    const camera = has(participant, "camera");
-    const microphone = has(participant, "microphone");
-    this.#camera.toggleAttribute("hidden", !camera);
-    this.#microphone.toggleAttribute("hidden", !microphone);
-    const on = [camera ? "camera on" : "", microphone ? "microphone on" : ""].filter(Boolean);
-    setText(this.#spoken, [`, ${participant.kind}`, ...on].join(", "));
+    const on = this.#marks.filter(({ source }) => has(participant, source));
+    for (const mark of this.#marks) mark.icon.toggleAttribute("hidden", !on.includes(mark));
+    const words = on.map(({ source }) => MARKS[source]);
+    setText(this.#spoken, [`, ${participant.kind}`, ...words].join(", "));
+  }
+
+  /** The sound of a kernel has no tile that a button could be on; null where there is none. */
+  updateListen(name: string, hears: boolean | null): void {
+    this.#listen.hidden = hears === null;
+    setAttribute(this.#listen, "aria-pressed", String(hears === true));
+    setAttribute(this.#listen, "aria-label", `Hear ${name}`);
+    this.#listen.title = hears ? "Stop listening" : "Listen";
+    setIcon(this.#listenIcon, hears ? "sound" : "sound-off");
   }
 }
 
 export class PeopleList {
   readonly root = element("ul", "people", { "aria-label": "Participants" });
   readonly #people = new Map<string, Person>();
+  #session: Session | null = null;
 
   update(session: Session | null): void {
+    this.#session = session;
     const me = session?.me ? { ...session.me, streams: session.media.streams } : null;
     const all = session && me && session.status !== "left" ? [me, ...session.others] : [];
     const present = new Set(all.map(({ id }) => id));
@@ -53,7 +67,11 @@ export class PeopleList {
       const here = mine
         ? session?.status === "joined"
         : participant.state !== "reconnecting" && session?.peerState(participant.id) !== "reconnecting";
-      this.#person(participant.id).update(participant, mine, here);
+      const person = this.#person(participant.id);
+      person.update(participant, mine, here);
+      const sounds =
+        participant.kind === "kernel" && participant.streams?.some(({ kind }) => kind === "audio");
+      person.updateListen(participant.name, sounds && session ? session.hears(participant) : null);
     }
     arrange(
       this.root,
@@ -62,9 +80,14 @@ export class PeopleList {
   }
 
   #person(id: string): Person {
-    const person = this.#people.get(id) ?? new Person();
+    const person = this.#people.get(id) ?? new Person(() => this.#toggleListen(id));
     this.#people.set(id, person);
     return person;
+  }
+
+  #toggleListen(id: string): void {
+    const participant = this.#session?.others.find((other) => other.id === id);
+    if (participant) this.#session?.setHears(participant, !this.#session.hears(participant));
   }
 }
 

@@ -89,8 +89,10 @@ export class RemoteTile {
   update(participant: Participant, stream: Stream | null): void {
     this.#participant = participant;
     if (stream?.id !== this.#stream?.id) this.#setStream(stream);
+    this.#stream = stream;
     setAttribute(this.root, "data-participant", participant.id);
     setAttribute(this.root, "data-stream", stream?.id ?? null);
+    this.root.toggleAttribute("data-readable", stream !== null && stream.source !== "camera");
     this.#frame.picture.show(stream ? this.#session.arrived(participant.id, stream.id) : null);
     const microphone = participant.streams?.some(({ kind }) => kind === "audio") ?? false;
     const named =
@@ -115,9 +117,11 @@ export class RemoteTile {
   /** Shown until there is a picture, and over the last one while the connection is made anew (`data-stalled`). */
   #note(): string {
     const connection = this.#session.peerState(this.#participant.id);
-    const stalled = this.#participant.state === "reconnecting" || connection === "reconnecting";
-    this.root.toggleAttribute("data-stalled", stalled);
-    if (stalled) return "Reconnecting…";
+    const lost = this.#participant.state === "reconnecting" || connection === "reconnecting";
+    const busy = this.#stream?.stalled === true;
+    this.root.toggleAttribute("data-stalled", lost || busy);
+    if (lost) return "Reconnecting…";
+    if (busy) return "Kernel busy…";
     return this.#stream ? "Connecting…" : "Camera is off";
   }
 

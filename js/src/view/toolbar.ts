@@ -1,6 +1,7 @@
-/** The buttons and menus for this tab's camera and microphone. */
+/** The buttons and menus for this tab's camera, microphone and screen. */
 
-import type { DeviceSource } from "../media";
+import type { DeviceSource, LocalSource } from "../media";
+import { isSame, PRESETS, type Quality, USUAL, words } from "../quality";
 import type { Session } from "../session";
 import { button, element, setAttribute } from "./dom";
 import { icon, setIcon } from "./icons";
@@ -13,6 +14,7 @@ class DeviceControl {
   readonly #icon;
   readonly #button: HTMLButtonElement;
   readonly #menu: HTMLSelectElement;
+  readonly #quality: QualityMenu | null;
   #session: Session | null = null;
   #options = "";
 
@@ -33,27 +35,21 @@ class DeviceControl {
       this.#button,
       this.#menu,
     );
+    this.#quality = source === "camera" ? new QualityMenu() : null;
+    if (this.#quality) this.root.append(this.#quality.root);
   }
 
   update(session: Session | null): void {
     this.#session = session;
-    const state = session?.media.state(this.#source) ?? "off";
-    const usable = session !== null && (session.status === "joined" || session.status === "reconnecting");
-    // Not `disabled`: that would throw the keyboard's focus away each time the connection blinks.
-    setAttribute(this.#button, "aria-disabled", usable ? null : "true");
-    setAttribute(this.#button, "aria-pressed", String(state !== "off"));
-    setAttribute(this.#button, "aria-busy", state === "starting" ? "true" : null);
+    const state = showState(this.#button, this.#source, session);
     this.#button.title = `Switch the ${this.#source} ${state === "off" ? "on" : "off"}`;
     setIcon(this.#icon, state === "off" ? `${this.#source}-off` : this.#source);
     this.#fillMenu(session);
+    this.#quality?.update(session);
   }
 
   #toggle(): void {
-    const session = this.#session;
-    if (!session || this.#button.getAttribute("aria-disabled") === "true") return;
-    session.report(null);
-    if (session.media.state(this.#source) === "off") void session.media.switchOn(this.#source);
-    else session.media.switchOff(this.#source);
+    toggle(this.#button, this.#source, this.#session);
   }
 
   /** Rebuilt only when the devices changed, so that an open menu does not close under the pointer. */
@@ -75,9 +71,75 @@ class DeviceControl {
   }
 }
 
+/** Size and rate of the camera. A kernel may choose another one than is listed: then that is listed, too. */
+class QualityMenu {
+  readonly root = element("select", "menu quality", { "aria-label": "Camera size and rate" });
+  #session: Session | null = null;
+  #choices: readonly Quality[] = [];
+
+  constructor() {
+    this.root.addEventListener("change", () => {
+      const quality = this.#choices[this.root.selectedIndex];
+      if (quality)
+        void this.#session?.media.constrain("camera", quality).catch(() => this.update(this.#session));
+    });
+  }
+
+  update(session: Session | null): void {
+    this.#session = session;
+    const quality = session?.media.quality("camera") ?? USUAL;
+    const listed = PRESETS.some((preset) => isSame(preset, quality));
+    const choices = listed ? PRESETS : [...PRESETS, quality];
+    if (JSON.stringify(choices) !== JSON.stringify(this.#choices)) {
+      this.#choices = choices;
+      this.root.replaceChildren(...choices.map((choice) => new Option(words(choice))));
+    }
+    const index = choices.findIndex((choice) => isSame(choice, quality));
+    if (this.root.selectedIndex !== index) this.root.selectedIndex = index;
+  }
+}
+
+/** The browser asks which screen, window or tab it is to be. */
+class ScreenControl {
+  readonly root: HTMLElement;
+  readonly #button: HTMLButtonElement;
+  #session: Session | null = null;
+
+  constructor() {
+    const parts = [icon("screen"), element("span", "label", {}, "Share screen")];
+    this.#button = button("switch", parts, () => toggle(this.#button, "screen", this.#session));
+    this.root = element("div", "control", {}, this.#button);
+    // Telephones have no such thing; where the page is insecure, a click says what to do.
+    this.root.hidden = window.isSecureContext && !navigator.mediaDevices?.getDisplayMedia;
+  }
+
+  update(session: Session | null): void {
+    this.#session = session;
+    const state = showState(this.#button, "screen", session);
+    this.#button.title = state === "off" ? "Show a screen or a window to the others" : "Stop sharing";
+  }
+}
+
+function showState(switcher: HTMLButtonElement, source: LocalSource, session: Session | null): string {
+  const state = session?.media.state(source) ?? "off";
+  const usable = session !== null && (session.status === "joined" || session.status === "reconnecting");
+  // Not `disabled`: that would throw the keyboard's focus away each time the connection blinks.
+  setAttribute(switcher, "aria-disabled", usable ? null : "true");
+  setAttribute(switcher, "aria-pressed", String(state !== "off"));
+  setAttribute(switcher, "aria-busy", state === "starting" ? "true" : null);
+  return state;
+}
+
+function toggle(switcher: HTMLButtonElement, source: LocalSource, session: Session | null): void {
+  if (!session || switcher.getAttribute("aria-disabled") === "true") return;
+  session.report(null);
+  if (session.media.state(source) === "off") void session.media.switchOn(source);
+  else session.media.switchOff(source);
+}
+
 export class Toolbar {
   readonly root: HTMLElement;
-  readonly #controls = [new DeviceControl("camera"), new DeviceControl("microphone")];
+  readonly #controls = [new DeviceControl("camera"), new DeviceControl("microphone"), new ScreenControl()];
 
   constructor() {
     this.root = element("div", "toolbar", {}, ...this.#controls.map(({ root }) => root));

@@ -55,7 +55,7 @@ export class Pair {
       },
       iceServers: async () => [],
       track: (stream) => streams.get(stream)?.track ?? null,
-      received: (stream, track) => received.set(stream.id, track),
+      received: (stream, track) => received.set(stream, track),
       changed: () => undefined,
       fault: (label, why) => faults.push(`${label}: ${why}`),
     });

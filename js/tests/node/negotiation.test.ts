@@ -131,7 +131,7 @@ describe("glare", () => {
       is: "message",
       message: { type: "webrtc.offer", from: "a", epoch: 1000, sdp: { type: "offer", sdp: SDP } },
     });
-    polite.input({ is: "offered", epoch: 1000, sdp: SDP, mids: new Map() });
+    polite.input({ is: "offered", epoch: 1000, sdp: SDP, mids: new Map(), lines: new Map() });
     expect(polite.take()).toEqual([]);
   });
 

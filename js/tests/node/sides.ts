@@ -24,6 +24,8 @@ export class Side {
   epoch = 0;
   live: number | null = null;
   slots = 0;
+  /** For a kernel's streams. */
+  lines = 0;
 
   constructor(me: string, other: string, kind: Kind = "browser", now = 1000) {
     this.negotiation = new Negotiation(me, other, kind, () => now);
@@ -36,7 +38,8 @@ export class Side {
       else if (action.do === "create") this.epoch = this.live = action.epoch;
       else if (action.do === "close") this.#close();
       else this.work.push(action);
-      if (action.do === "create") this.slots = 0;
+      if (action.do === "create") this.slots = this.lines = 0;
+      if (action.do === "receive") this.lines += 1;
       if (action.do === "add") this.slots += 1;
     }
   }
@@ -50,8 +53,9 @@ export class Side {
   settle(): void {
     for (let action = this.work.shift(); action; action = this.work.shift()) {
       const { epoch } = this;
-      const mids = new Map(Array.from({ length: this.slots }, (_, slot) => [slot, String(slot)]));
-      if (action.do === "offer") this.input({ is: "offered", epoch, sdp: SDP, mids });
+      const mids = numbered(this.slots, "");
+      const lines = numbered(this.lines, "line");
+      if (action.do === "offer") this.input({ is: "offered", epoch, sdp: SDP, mids, lines });
       if (action.do === "accept-offer") this.input({ is: "answered", epoch, sdp: SDP });
       if (action.do === "accept-answer") this.input({ is: "settled", epoch });
     }
@@ -73,6 +77,9 @@ export class Side {
     return this.log.filter((action) => action.do === what).length;
   }
 }
+
+const numbered = (count: number, prefix: string) =>
+  new Map(Array.from({ length: count }, (_, index) => [index, `${prefix}${index}`]));
 
 export function deliver(messages: RoutedMessage[], to: Side): void {
   for (const message of messages) {
