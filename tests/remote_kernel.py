@@ -61,7 +61,10 @@ class RemoteKernel:
         self._socket.send(json.dumps(_execute_request(message_id, code)))
         printed: list[str] = []
         while True:
-            message = json.loads(self._socket.recv(timeout))
+            frame = self._socket.recv(timeout)
+            if isinstance(frame, bytes):
+                continue  # a widget's, with buffers
+            message = json.loads(frame)
             if message["parent_header"].get("msg_id") != message_id:
                 continue
             content = message["content"]

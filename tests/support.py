@@ -80,6 +80,16 @@ def stop_process(process: subprocess.Popen[bytes], limit: float = STOP_LIMIT) ->
     return process.wait()
 
 
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 class JupyterProcess:
     """A `jupyter lab` or `jupyter notebook` of its own, with token and XSRF check on; a context manager.
 
@@ -141,6 +151,8 @@ class JupyterProcess:
 
     def start(self) -> Self:
         """Returns when the server answers; `AssertionError` with its log when it does not."""
+        # While it was away somebody's connection may have got its port.
+        wait_for(lambda: is_free(self.port), START_LIMIT, f"port {self.port} is free again")
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,3 +82,46 @@ def test_the_third_one_has_a_widget_that_draws_and_sends(context: BrowserContext
         field.click(position={"x": 40, "y": 200})
         wait_for(lambda: "1 clicks: [(" in notebook.page.inner_text(".jp-Notebook"), 60, "the last cell")
         assert "'my widget')]" in notebook.page.inner_text(".jp-Notebook")
+
+
+def test_the_fourth_one_sends_the_processed_camera_back(context: BrowserContext, jupyter: JupyterProcess) -> None:
+    with opened(jupyter, context, "04-") as notebook:
+        notebook.room_joined()
+        notebook.switch_camera_on()
+        wait_for(lambda: f"({HEIGHT}, {WIDTH}, 3)" in notebook.page.inner_text(".jp-Notebook"), 60, "frames of the camera")
+        published_tile(notebook, "edges")
+        wait_for(
+            lambda: "<Publication 'edges': live, 1 viewer>" in notebook.page.inner_text(".jp-Notebook"), 60, "the last cell"
+        )
+
+
+def test_the_fifth_one_shows_a_figure_and_an_animation(context: BrowserContext, jupyter: JupyterProcess) -> None:
+    with opened(jupyter, context, "05-") as notebook:
+        notebook.room_joined()
+        for name in ("plot", "waves"):
+            published_tile(notebook, name)
+        wait_for(
+            lambda: "<Publication 'waves': live, 1 viewer>" in notebook.page.inner_text(".jp-Notebook"), 60, "the last cell"
+        )
+
+
+def test_the_sixth_one_hears_the_microphone_and_plays(context: BrowserContext, jupyter: JupyterProcess) -> None:
+    with opened(jupyter, context, "06-") as notebook:
+        notebook.room_joined()
+        notebook.room.get_by_role("button", name="Microphone", exact=True).click()
+        wait_for(lambda: "((96000, 1), 48000)" in notebook.page.inner_text(".jp-Notebook"), 60, "sound of the microphone")
+        wait_for(lambda: "(48000, 1)" in notebook.page.inner_text(".jp-Notebook"), 60, "the last cell")
+        text = notebook.page.inner_text(".jp-Notebook")
+        assert "<AudioPublication 'melody': live" in text
+        assert "<AudioPublication 'robot': live" in text
+        strongest = re.search(r"strongest: (\d+) Hz", text)
+        assert strongest is not None
+        assert 350 < int(strongest[1]) < 450  # Chromium's fake microphone beeps
+
+
+def published_tile(notebook: NotebookPage, name: str) -> None:
+    """Wait for the tile of a kernel's stream, and for a picture in it."""
+    tile = notebook.room.locator(".forge-rtc-tile").filter(has_text=f": {name}")
+    tile.wait_for(state="visible", timeout=60_000)
+    tile.scroll_into_view_if_needed()  # running the cells has scrolled, and what is not on screen gets no pictures
+    wait_for(lambda: tile.locator("video").evaluate("video => video.videoWidth"), what="a picture in the tile")
