@@ -12,7 +12,7 @@ STATIC := forge_rtc_nb/static/widget.js
 NOTEBOOK := notebooks/01-webcam-to-numpy.ipynb
 
 .DEFAULT_GOAL := help
-.PHONY: help install js demo test soak bench bench-data bench-webcam check format system clean
+.PHONY: help install js demo test soak bench bench-data bench-media bench-webcam check format system clean
 
 help:
 	@echo "make demo     open JupyterLab on the first notebook"
@@ -21,7 +21,7 @@ help:
 	@echo "make check    formatting, lint, types, who may import whom"
 	@echo "make test     pytest, vitest and the browser journeys (installs Chromium and coturn where there are none)"
 	@echo "make soak     the tests that take minutes"
-	@echo "make bench    measure; writes build/bench.json (make bench-webcam, make bench-data: that subject alone)"
+	@echo "make bench    measure; writes build/bench.json (make bench-webcam, bench-data, bench-media: that subject alone)"
 	@echo "make format   let ruff and Biome rewrite the sources"
 	@echo "make clean    remove what was built and installed here"
 
@@ -88,7 +88,7 @@ demo: install
 	  --LanguageServerManager.autodetect=False "$$@"
 
 test: install system tests/hub/node_modules/.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m tests
 	cd js && npm test
 	@echo "make test: passed"
 
@@ -99,7 +99,10 @@ bench: install system
 	$(BIN)/python -m tests.bench
 
 bench-data: install system
-	$(BIN)/python -m tests.bench data
+	$(BIN)/python -m tests.bench data channels
+
+bench-media: install system
+	$(BIN)/python -m tests.bench media_encode media_live
 
 bench-webcam: install system
 	$(BIN)/python -m tests.bench webcam
