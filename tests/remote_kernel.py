@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
 import urllib.request
 import uuid
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from typing import Any, Self
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.support import wait_for
+from tests.support import deleted, wait_for
 
 
 class RemoteKernel:
@@ -48,7 +47,7 @@ class RemoteKernel:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
         if not self._attached:
-            wait_for(self._shut_down, 30, "the kernel's end")
+            wait_for(lambda: deleted(lambda: self._request("DELETE", f"api/kernels/{self.id}")), 30, "the kernel's end")
 
     def evaluate(self, expression: str, timeout: float = 60) -> Any:
         """Value of an expression, through JSON."""
@@ -75,16 +74,6 @@ class RemoteKernel:
                     raise AssertionError("\n".join(content["traceback"]))
                 case "status" if content["execution_state"] == "idle":
                     return "".join(printed)
-
-    def _shut_down(self) -> bool:
-        try:
-            self._request("DELETE", f"api/kernels/{self.id}")
-        except urllib.error.HTTPError as error:
-            if error.code == 500:  # a killed kernel, which the server restarts by itself at this moment
-                return False
-            if error.code != 404:
-                raise
-        return True
 
     def _request(self, method: str, path: str, body: object | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()

@@ -51,6 +51,18 @@ async def await_for(condition: Callable[[], T | Awaitable[T]], timeout: float = 
         await asyncio.sleep(POLL)
 
 
+def deleted(request: Callable[[], object]) -> bool:
+    """Whether this DELETE of a kernel or session left none; false while the server restarts a killed one (it says 500)."""
+    try:
+        request()
+    except urllib.error.HTTPError as error:
+        if error.code == 500:
+            return False
+        if error.code != 404:
+            raise
+    return True
+
+
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody has at the moment."""
     with socket.socket() as probe:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from playwright.sync_api import BrowserContext, Locator, Page
 
 from tests.remote_kernel import RemoteKernel
-from tests.support import JupyterProcess, wait_for
+from tests.support import JupyterProcess, deleted, wait_for
 
 PAGE_LIMIT = 60_000
 """Milliseconds for a cold JupyterLab on a busy machine."""
@@ -111,7 +111,8 @@ class NotebookPage:
         self.page.close()
         session = self._session()
         if session is not None:
-            self.server.request("DELETE", f"api/sessions/{session['id']}")
+            path = f"api/sessions/{session['id']}"
+            wait_for(lambda: deleted(lambda: self.server.request("DELETE", path)), 30, "the kernel's end")
 
     def _session(self) -> dict[str, Any] | None:
         sessions: list[dict[str, Any]] = self.server.request("GET", "api/sessions")
