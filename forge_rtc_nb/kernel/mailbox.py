@@ -29,10 +29,10 @@ class Mailbox:
     def put(self, data: bytes) -> None:
         if self._may_write and self._turn.acquire(blocking=False):
             try:
-                if not self._waiting:
-                    data = self._write_some(data)
-                if data:
+                if self._waiting:
                     self._waiting.append(data)
+                elif data := self._write_some(data):
+                    self._waiting.appendleft(data)  # before what came meanwhile: a part of it may be gone
             finally:
                 self._turn.release()
         else:

@@ -77,3 +77,25 @@ def test_a_socket_whose_other_end_is_gone_is_no_error_here(post: Post, pool: Thr
     pool.submit(post.mailbox.put, b"x").result(5)
     post.mailbox.put(b"x")
     wait_for(lambda: not post.thread.is_alive(), 10, "the thread has ended")
+
+
+def test_what_the_collector_sends_amid_a_message_comes_after_it(pool: ThreadPoolExecutor) -> None:
+    near, far = socket.socketpair()
+
+    class Interrupted:
+        """Takes three bytes, and is interrupted by the garbage collector, whose finalizers send something, too."""
+
+        def send(self, data: bytes, flags: int) -> int:
+            mailbox.put(b"finalizer")
+            return near.send(data[:3], flags)
+
+        def sendall(self, data: bytes) -> None:
+            near.sendall(data)
+
+    mailbox = Mailbox(Interrupted())  # type: ignore[arg-type]
+    pool.submit(mailbox.put, b"message").result(10)
+    mailbox.close()
+    mailbox.run()
+    near.close()
+    with far:
+        assert far.recv(100) == b"messagefinalizer"
