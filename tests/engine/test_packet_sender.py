@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import struct
 from typing import Any
 
 import av
@@ -11,10 +13,21 @@ import pytest
 from aiortc import clock
 from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcdtlstransport import RTCDtlsTransport
-from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, is_rtcp, pack_remb_fci
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    HeaderExtensions,
+    HeaderExtensionsMap,
+    RtcpPsfbPacket,
+    RtpPacket,
+    is_rtcp,
+    pack_remb_fci,
+    unpack_header_extensions,
+)
 
 from forge_rtc_nb.engine.aiortc_compat.packet_sender import HISTORY, PacketSender, PacketTrack
 from forge_rtc_nb.engine.aiortc_compat.packets import Packetizer, Packets
+from forge_rtc_nb.engine.aiortc_compat.playout_delay import URI, PlayoutDelayMap
 from forge_rtc_nb.engine.publishing.encoder import VideoEncoder
 from tests.engine.published import SIZE, Watcher, connected, flat, luma, noise
 from tests.support import await_for
@@ -155,6 +168,38 @@ async def test_what_is_sent_again_says_when(monkeypatch: pytest.MonkeyPatch) -> 
         again = RtpPacket.parse(sent[0], extensions)
         assert again.ssrc == watcher.sender._rtx_ssrc
         assert again.extensions.abs_send_time == packet.extensions.abs_send_time
+
+
+async def test_every_packet_says_that_it_is_to_be_shown_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Hand()
+    async with connected(source) as watcher:
+        await shown(watcher, source, 50)
+        sent: list[bytes] = []
+
+        async def keep(data: bytes) -> None:
+            sent.append(data)
+
+        monkeypatch.setattr(watcher.sender.transport, "_send_rtp", keep)
+        source.give()
+        await await_for(lambda: sent, what="a packet")
+        (number,) = re.findall(rf"a=extmap:(\d+) {re.escape(URI)}", watcher.pc.localDescription.sdp)
+        profile, words = struct.unpack_from("!HH", sent[0], 12)
+        extensions = dict(unpack_header_extensions(profile, sent[0][16 : 16 + 4 * words]))
+        assert extensions[int(number)] == bytes(3)
+        packet = RtpPacket.parse(sent[0], watcher.sender._RTCRtpSender__rtp_header_extensions_map)
+        assert packet.extensions.mid == watcher.pc.getTransceivers()[0].mid
+        assert packet.extensions.abs_send_time is not None
+
+
+def test_a_receiver_that_does_not_know_the_delay_gets_what_it_knows() -> None:
+    usual, ours = HeaderExtensionsMap(), PlayoutDelayMap()
+    known = RTCRtpParameters(
+        headerExtensions=[RTCRtpHeaderExtensionParameters(id=1, uri="urn:ietf:params:rtp-hdrext:sdes:mid")]
+    )
+    values = HeaderExtensions(mid="0")
+    for extensions in (usual, ours):
+        extensions.configure(known)
+    assert ours.set(values) == usual.set(values)
 
 
 async def test_the_beginning_of_a_large_keyframe_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:

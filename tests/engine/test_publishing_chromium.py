@@ -68,6 +68,7 @@ async def tab(chromium: Worker, publication: Publication, codec: str, name: str 
     pc = new_connection()
     try:
         watching.track = await answer(pc, await watching.ask("offer"), codec)
+        assert "playout-delay" in pc.localDescription.sdp  # Chromium knows it: it shows what comes at once
         watching.track.source = publication.viewer()
         await watching.ask("accept", sdp=pc.localDescription.sdp)
         yield watching

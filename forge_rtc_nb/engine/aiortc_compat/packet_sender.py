@@ -7,13 +7,14 @@ from typing import Any, Protocol
 
 import aiortc.rtcpeerconnection
 import aiortc.rtcrtpsender
-from aiortc import RTCRtpSender, RTCRtpTransceiver, clock
+from aiortc import RTCDtlsTransport, RTCRtpSender, RTCRtpTransceiver, clock
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, unpack_remb_fci
 
 from .packets import Packets
+from .playout_delay import give_playout_delay, offer_playout_delay
 
 HISTORY = 1024
 """Packets that are kept for retransmission; of aiortc's 128 a keyframe of 1080p leaves none of its own beginning."""
@@ -74,7 +75,11 @@ class PacketTrack(MediaStreamTrack):
 
 
 class PacketSender(RTCRtpSender):
-    """aiortc's sender; what is different holds only for a `PacketTrack`."""
+    """aiortc's sender; what is different holds only for a `PacketTrack`, but for the delay that receivers keep."""
+
+    def __init__(self, trackOrKind: MediaStreamTrack | str, transport: RTCDtlsTransport) -> None:  # noqa: N803
+        super().__init__(trackOrKind, transport)
+        give_playout_delay(self)
 
     @property
     def _source(self) -> FrameSource | None:
@@ -133,5 +138,6 @@ def packet_track(transceiver: RTCRtpTransceiver) -> PacketTrack:
 
 
 def install_packet_sender() -> None:
+    offer_playout_delay()
     aiortc.rtcpeerconnection.RTCRtpSender = PacketSender  # type: ignore[attr-defined]
     aiortc.rtcrtpsender.RTP_HISTORY_SIZE = HISTORY  # type: ignore[attr-defined]
