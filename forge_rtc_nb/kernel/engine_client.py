@@ -21,6 +21,7 @@ from .mailbox import Mailbox
 from .requests import Request, error_of
 from .ring_view import RingView
 from .sound_view import SoundView
+from .switching import prompt_switching
 from .views import View
 
 logger = logging.getLogger("forge_rtc_nb")
@@ -62,6 +63,7 @@ class EngineClient:
         self._thread.start()
         self._writer = threading.Thread(target=self._outgoing.run, name="forge-rtc-engine-out", daemon=True)
         self._writer.start()
+        prompt_switching.begin()
         _clients.add(self)
 
     @property
@@ -213,7 +215,13 @@ class EngineClient:
         self._writer.join()
         if threading.current_thread() is not self._thread:
             self._thread.join()
-        _clients.discard(self)
+        self._gone()
+
+    def _gone(self) -> None:
+        with self._lock:
+            if self in _clients:
+                _clients.discard(self)
+                prompt_switching.end()
 
     def abandon(self) -> None:
         """In a forked child of the kernel."""
@@ -250,7 +258,7 @@ class EngineClient:
             listener.on_engine_died(error)
         self._outgoing.close()
         self._process.close()
-        _clients.discard(self)
+        self._gone()
 
     def _handle(self, message: Message) -> None:
         try:
@@ -321,6 +329,7 @@ def _after_fork_in_child() -> None:
     for client in list(_clients):
         client.abandon()
     engines.forget()
+    prompt_switching.forget()
 
 
 if hasattr(os, "register_at_fork"):
