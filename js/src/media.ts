@@ -112,7 +112,7 @@ export class LocalMedia {
 
   /** The size and rate that are asked for, now or at the next start; null leaves a screen as it is. */
   quality(source: VideoSource): Quality | null {
-    return this.#quality.get(source) ?? (source === "camera" ? USUAL : null);
+    return source === "camera" ? this.#cameraQuality : (this.#quality.get(source) ?? null);
   }
 
   /** Ask for another one, without a new negotiation; what the browser made of it. Null where the source is off. */
@@ -124,6 +124,10 @@ export class LocalMedia {
     this.#quality.set(source, quality);
     this.#on.changed();
     return track ? settingsOf(track) : null;
+  }
+
+  get #cameraQuality(): Quality {
+    return this.#quality.get("camera") ?? USUAL;
   }
 
   async refreshDevices(): Promise<void> {
@@ -148,11 +152,15 @@ export class LocalMedia {
     const request = {};
     this.#requests.set(source, request);
     this.#on.changed();
+    const quality = this.#cameraQuality;
     const wanted = () => this.#requests.get(source) === request && !this.#abort.signal.aborted;
     try {
       const track = await (source === "screen"
         ? openScreen(this.quality("screen"))
-        : openDevice(source, this.#chosen.get(source) ?? "", this.quality("camera") ?? USUAL));
+        : openDevice(source, this.#chosen.get(source) ?? "", quality));
+      // Another size may have been chosen while the browser asked for a permission.
+      if (source === "camera" && quality !== this.#cameraQuality)
+        await track.applyConstraints(constraintsFor(this.#cameraQuality));
       if (wanted()) return track;
       track.stop();
     } catch (error) {

@@ -27,7 +27,7 @@ export function constraintsFor({ width, height, fps }: Quality): MediaTrackConst
 
 /** `720p30` is how cameras and broadcasters say it. */
 export function words({ width, height, fps }: Quality): string {
-  return width * 9 === height * 16 ? `${height}p${fps}` : `${width} × ${height}, ${fps} fps`;
+  return width * 9 === height * 16 ? `${height}p${fps}` : `${width}×${height}, ${fps}`;
 }
 
 export function isSame(a: Quality, b: Quality): boolean {

@@ -45,9 +45,10 @@ export class Requests {
     });
   }
 
-  async #constrain(from: string, { stream, id = "", ...wanted }: Message<"stream.constrain">): Promise<void> {
-    const answer = (result: Omit<Message<"stream.constrained">, "type" | "to" | "reply_to">) =>
-      this.#host.send({ type: "stream.constrained", to: from, reply_to: id, ...result });
+  async #constrain(from: string, { stream, id, ...wanted }: Message<"stream.constrain">): Promise<void> {
+    const answer = (result: Omit<Message<"stream.constrained">, "type" | "to" | "reply_to">) => {
+      if (id) this.#host.send({ type: "stream.constrained", to: from, reply_to: id, ...result });
+    };
     const source = this.#host.media.find(stream)?.info.source;
     if (!this.#host.owners().includes(from))
       return answer({ problem: "that tab does not show this notebook" });

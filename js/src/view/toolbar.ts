@@ -80,9 +80,16 @@ class QualityMenu {
   constructor() {
     this.root.addEventListener("change", () => {
       const quality = this.#choices[this.root.selectedIndex];
-      if (quality)
-        void this.#session?.media.constrain("camera", quality).catch(() => this.update(this.#session));
+      if (quality) this.#session?.media.constrain("camera", quality).catch((error) => this.#refused(error));
     });
+  }
+
+  #refused(error: unknown): void {
+    this.#session?.report({
+      what: "The camera does not take that size and rate.",
+      advice: `Choose another one. The browser says: ${error instanceof Error ? error.message : String(error)}`,
+    });
+    this.update(this.#session);
   }
 
   update(session: Session | null): void {

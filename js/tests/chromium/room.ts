@@ -1,5 +1,6 @@
 /** A Jupyter page in a test: a hub in place of the server, models in place of kernels, and other people. */
 
+import { expect, vi } from "vitest";
 import { Session } from "../../src/session";
 import type { Access } from "../../src/signaling";
 import makeWidget from "../../src/widget";
@@ -165,4 +166,33 @@ export function closePage(): void {
   globalThis.WebSocket = RealWebSocket;
   globalThis.fetch = realFetch;
   document.body.replaceChildren();
+}
+
+export const state = (view: View) => view.room.dataset.state;
+export const find = (view: View, selector: string) => view.el.querySelector<HTMLElement>(selector);
+export const button = (view: View, name: string) => {
+  const found = [...view.el.querySelectorAll("button")].find(({ textContent }) => textContent === name);
+  if (!found) throw new Error(`there is no button ${name}`);
+  return found;
+};
+
+export async function joined(view: View): Promise<void> {
+  await expect.poll(() => state(view), { interval: 5 }).toBe("joined");
+}
+
+/** The browser asks its person for the camera until `allow` is called; what it gave then. */
+export function askingForPermission(): { tracks: MediaStreamTrack[]; allow: () => void } {
+  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  let allow: () => void = () => undefined;
+  const asked = new Promise<void>((resolve) => {
+    allow = resolve;
+  });
+  const tracks: MediaStreamTrack[] = [];
+  vi.spyOn(navigator.mediaDevices, "getUserMedia").mockImplementation(async (constraints) => {
+    await asked;
+    const stream = await real(constraints);
+    tracks.push(...stream.getTracks());
+    return stream;
+  });
+  return { tracks, allow: () => allow() };
 }

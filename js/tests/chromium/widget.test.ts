@@ -2,25 +2,26 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import "../../src/widget.css";
-import { closePage, fakeModel, invite, openPage, requests, show, sockets, type View } from "./room";
+import {
+  askingForPermission,
+  button,
+  closePage,
+  fakeModel,
+  find,
+  invite,
+  joined,
+  openPage,
+  requests,
+  show,
+  sockets,
+  state,
+} from "./room";
 
 beforeEach(() => openPage());
 afterEach(() => {
   closePage();
   vi.useRealTimers();
 });
-
-const state = (view: View) => view.room.dataset.state;
-const find = (view: View, selector: string) => view.el.querySelector<HTMLElement>(selector);
-const button = (view: View, name: string) => {
-  const found = [...view.el.querySelectorAll("button")].find(({ textContent }) => textContent === name);
-  if (!found) throw new Error(`there is no button ${name}`);
-  return found;
-};
-
-async function joined(view: View): Promise<void> {
-  await expect.poll(() => state(view), { interval: 5 }).toBe("joined");
-}
 
 describe("joining", () => {
   test("shows the room and who is there", async () => {
@@ -268,18 +269,7 @@ describe("the camera", () => {
   });
 
   test("clicked off while the browser still asks stays off", async () => {
-    const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-    let allow: () => void = () => undefined;
-    const asked = new Promise<void>((resolve) => {
-      allow = resolve;
-    });
-    const tracks: MediaStreamTrack[] = [];
-    vi.spyOn(navigator.mediaDevices, "getUserMedia").mockImplementation(async (constraints) => {
-      await asked;
-      const stream = await real(constraints);
-      tracks.push(...stream.getTracks());
-      return stream;
-    });
+    const { tracks, allow } = askingForPermission();
     const view = show();
     await joined(view);
     const camera = button(view, "Camera");
@@ -297,7 +287,7 @@ describe("the keyboard", () => {
   function staysHere(target: Element, key: string, modifiers: KeyboardEventInit = {}): boolean {
     let kept = false;
     const lumino = (event: KeyboardEvent) => {
-      kept = (event.target as Element).closest("[data-lm-suppress-shortcuts]") !== null;
+      kept = (event.target as Element).hasAttribute("data-lm-suppress-shortcuts");
     };
     document.addEventListener("keydown", lumino, { capture: true, once: true });
     target.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, ...modifiers }));
@@ -310,6 +300,7 @@ describe("the keyboard", () => {
     const camera = button(view, "Camera");
     expect(staysHere(camera, "Enter")).toBe(true);
     expect(staysHere(camera, " ")).toBe(true);
+    expect(staysHere(find(view, "select") as Element, "ArrowDown")).toBe(true);
     expect(staysHere(camera, "Enter", { shiftKey: true })).toBe(false); // runs the cell
     expect(staysHere(camera, "s", { ctrlKey: true })).toBe(false);
     expect(staysHere(document.body, "Enter")).toBe(false);
