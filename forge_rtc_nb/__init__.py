@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from .kernel.channels import Channel, Message
     from .kernel.frames import Frame
     from .kernel.joining import join
-    from .kernel.own_video import OwnVideoStream, VideoSettings
     from .kernel.participants import Participant, StreamInfo
     from .kernel.publishing.audio_publication import AudioPublication, AudioPublicationStats
     from .kernel.publishing.mapped import MappedStream
     from .kernel.publishing.mapped_audio import MappedAudioStream
     from .kernel.publishing.publication import Publication, PublicationStats
     from .kernel.room import Room
+    from .kernel.room_video import RoomVideoStream, VideoSettings
     from .kernel.shared import SharedMapping
     from .kernel.streams import VideoStream
     from .kernel.synthetic import synthetic
@@ -57,8 +57,8 @@ _HOMES = {
     "Channel": "kernel.channels",
     "Message": "kernel.channels",
     "SharedMapping": "kernel.shared",
-    "OwnVideoStream": "kernel.own_video",
-    "VideoSettings": "kernel.own_video",
+    "RoomVideoStream": "kernel.room_video",
+    "VideoSettings": "kernel.room_video",
     "Room": "kernel.room",
     "Participant": "kernel.participants",
     "StreamInfo": "kernel.participants",
@@ -95,7 +95,6 @@ __all__ = [
     "Message",
     "MessageTooLarge",
     "NotInRoom",
-    "OwnVideoStream",
     "Participant",
     "PeerNotFound",
     "Publication",
@@ -106,6 +105,7 @@ __all__ = [
     "RoomExists",
     "RoomFull",
     "RoomNotFound",
+    "RoomVideoStream",
     "SendTimeout",
     "SharedMapping",
     "SignalingError",

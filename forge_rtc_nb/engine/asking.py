@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .. import control
 from ..errors import RTCError, RTCTimeout
-from ..protocol import Constrain, Constrained, Message, Mute
+from ..protocol import Constrain, Constrained, Error, Message, Mute
 
 
 class Asking:
@@ -55,3 +55,25 @@ class Asking:
         asked, answer = self._asked.get(message.reply_to, ("", None))
         if answer is not None and not answer.done() and message.from_ == asked:
             answer.set_result(message)
+
+    def refused(self, message: Error) -> None:
+        """The server did not pass on what its ``reply_to`` says."""
+        _, answer = self._asked.get(message.reply_to or "", ("", None))
+        if answer is not None:
+            _fail(answer, f"the server says: {message.message}")
+
+    def left(self, participant: str) -> None:
+        """Who is gone answers nothing."""
+        for asked, answer in self._asked.values():
+            if asked == participant:
+                _fail(answer, "the tab has left the room")
+
+    def end(self, why: str) -> None:
+        """Nobody answers any more."""
+        for _, answer in self._asked.values():
+            _fail(answer, why)
+
+
+def _fail(answer: asyncio.Future[Constrained], why: str) -> None:
+    if not answer.done():
+        answer.set_exception(RTCError(why))

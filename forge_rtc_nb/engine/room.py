@@ -110,10 +110,12 @@ class EngineRoom:
             timer.cancel()
         if self._repeating is not None:
             self._repeating.cancel()
+        over = f"this kernel left room {self.id!r}"
         self.data.end()
+        self.asking.end(over)
         for key in list(self._streams):
             self._end_stream(key)
-        await self.publications.end(f"this kernel left room {self.id!r}")
+        await self.publications.end(over)
         await asyncio.gather(*(self._take_out(participant_id) for participant_id in list(self._peers)))
         await self._tasks.close()
 
@@ -210,6 +212,7 @@ class EngineRoom:
                         answer.set_result(servers)
             case Error():
                 self._announcer.receive(message)
+                self.asking.refused(message)
                 logger.warning("the server says %s: %s", message.code, message.message)
                 if message.code == "slow-reader":
                     self._repeat_later()
@@ -304,6 +307,7 @@ class EngineRoom:
         if self.participants.pop(participant_id, None) is None:
             return
         self._post(control.ParticipantLeft(self.id, participant_id, reason))
+        self.asking.left(participant_id)
         self.data.refresh()
         self._forget(participant_id)
 
@@ -336,7 +340,9 @@ class EngineRoom:
         self.state = control.RoomState(self.id, state, detail)
         self._post(self.state)
         if not self.is_open:  # for good: media must not flow on behind the server's back
+            over = f"room {self.id!r} is closed: {detail}"
             self.data.end()
-            self._tasks.start(self.publications.end(f"room {self.id!r} is closed: {detail}"))
+            self.asking.end(over)
+            self._tasks.start(self.publications.end(over))
             for participant_id in list(self._peers):
                 self._forget(participant_id)

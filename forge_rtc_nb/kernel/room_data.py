@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import operator
 import threading
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -15,6 +14,7 @@ from ..control_stream import Message
 from ..errors import ChannelClosed, ChannelOptions, InvalidMessage, RTCError
 from ..protocol import MAX_CHANNELS
 from ..records import options_in_words
+from .arguments import whole
 from .callbacks import Callbacks
 from .channels import Channel, To
 from .directory import Directory
@@ -194,17 +194,7 @@ def options_of(name: object, *, ordered: Any, reliable: Any, maxsize: Any, maxby
         name=name,
         ordered=bool(ordered),
         reliable=bool(reliable),
-        maxsize=_whole("maxsize", maxsize, 65536),
-        maxbytes=_whole("maxbytes", maxbytes, 2**40),
+        maxsize=whole("maxsize", maxsize, 1, 65536, "messages"),
+        maxbytes=whole("maxbytes", maxbytes, 1, 2**40),
         policy=policy,
     )
-
-
-def _whole(name: str, value: Any, most: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is a whole number, not {value!r}") from None
-    if not 1 <= number <= most:
-        raise ValueError(f"{name} is 1 to {most}, not {number}")
-    return number

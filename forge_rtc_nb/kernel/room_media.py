@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal, overload
 
 from .audio import AudioStream
-from .own_video import OwnVideoStream
 from .participants import Participant
 from .publishing.audio_publication import AudioPublication
 from .publishing.plans import PicturePlan, SoundPlan, is_sound
 from .publishing.publication import Publication
 from .publishing.publications import Publications
 from .room_streams import RoomStreams
+from .room_video import RoomVideoStream
 from .selectors import FIRST, Own, Theirs
-from .streams import VideoStream
 
 
 class RoomMedia:
@@ -27,22 +26,22 @@ class RoomMedia:
         raise NotImplementedError
 
     @property
-    def camera(self) -> OwnVideoStream:
+    def camera(self) -> RoomVideoStream:
         """The camera of a browser tab that shows this notebook: the one switched on last, for as long as it is on.
 
         Returns at once; reading waits for a person to click Camera in the widget.
         """
         self._check()
-        return self._streams.own(Own("camera"))
+        return self._streams.of(Own("camera"))
 
     @property
-    def screen(self) -> OwnVideoStream:
+    def screen(self) -> RoomVideoStream:
         """The screen or window that a browser tab with this notebook shares: the one shared last, for as long as it is.
 
         Returns at once; reading waits for a person to click Share screen in the widget.
         """
         self._check()
-        return self._streams.own(Own("screen"))
+        return self._streams.of(Own("screen"))
 
     @property
     def microphone(self) -> AudioStream:
@@ -66,7 +65,7 @@ class RoomMedia:
             return self._streams.mixed
         return self._streams.sound_of(Theirs("audio", who.id if isinstance(who, Participant) else who, stream))
 
-    def video(self, who: str | Participant, stream: str | None = None) -> VideoStream:
+    def video(self, who: str | Participant, stream: str | None = None) -> RoomVideoStream:
         """The video of a participant, named by id, name or user; ``stream`` picks one by name where there are several.
 
         Returns at once; reading waits, and raises `StreamNotFound` with the candidates.

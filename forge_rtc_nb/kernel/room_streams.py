@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from .. import control
-from ..errors import RTCError, StreamNotFound
+from ..errors import Forbidden, RTCError, StreamNotFound
 from .audio import AudioStream
 from .directory import Directory
 from .engine_client import EngineClient
 from .mixed_audio import MixSource
-from .own_video import OwnVideoStream
-from .selectors import Found, Own, Selector, Theirs
+from .room_video import RoomVideoStream
+from .selectors import Found, Selector, Theirs, shows
 from .sound_view import SoundView
-from .streams import VideoStream
 from .views import View
 
 
@@ -34,26 +32,23 @@ class RoomStreams:
         self._directory = directory
         self._client_of = client_of
         self._over = over
-        self._streams: dict[Selector, VideoStream] = {}
-        self._own: dict[Own, OwnVideoStream] = {}
+        self._streams: dict[Selector, RoomVideoStream] = {}
         self._sounds: dict[Selector, AudioStream] = {}
         self._mixed: AudioStream | None = None
 
-    def of(self, selector: Selector) -> VideoStream:
+    def of(self, selector: Selector) -> RoomVideoStream:
         """The stream that is meant; whether it is there shows when it is read."""
         if selector not in self._streams:
-            self._streams[selector] = VideoStream(_Pictures(self, selector))
+            self._streams[selector] = RoomVideoStream(_Pictures(self, selector))
         return self._streams[selector]
 
-    def own(self, selector: Own) -> OwnVideoStream:
-        """`of`, for the notebook's own tab."""
-        if selector not in self._own:
-            ask = partial(self._constrain, selector)
-            self._own[selector] = self._streams[selector] = OwnVideoStream(_Pictures(self, selector), ask)
-        return self._own[selector]
-
-    def _constrain(self, selector: Own, width: int | None, height: int | None, fps: int | None, timeout: float) -> list[int]:
-        who, stream = self.find(selector, None, 0)
+    def constrain(self, found: Found, width: int | None, height: int | None, fps: int | None, timeout: float) -> list[int]:
+        """Width, height and rate as they are then. Errors: `Forbidden`, `RTCError`, `RTCTimeout`."""
+        who, stream = found
+        if not shows(who, self._directory.me):
+            raise Forbidden(
+                f"{stream.name!r} of {who.name!r} is not of a tab that shows this notebook: only that is for you to set"
+            )
 
         def message(req: int) -> control.Constrain:
             return control.Constrain(req, self.room_id, who.id, stream.id, width, height, fps, timeout)
@@ -152,10 +147,13 @@ class _Source:
 
 
 class _Pictures(_Source):
-    """A `streams.Source`."""
+    """A `room_video.TabSource`."""
 
     def open(self, pixel_format: str, timeout: float | None) -> View:
         return self._streams.open_view(self._find(timeout), pixel_format)
+
+    def ask(self, width: int | None, height: int | None, fps: int | None, timeout: float) -> list[int]:
+        return self._streams.constrain(self._find(0), width, height, fps, timeout)
 
 
 class _Sound(_Source):

@@ -25,7 +25,7 @@ class Own:
         found = [
             (record, stream)
             for record in records
-            if _shows(record, me)
+            if shows(record, me)
             for stream in record.streams
             if stream.source == self.source
         ]
@@ -33,7 +33,7 @@ class Own:
 
     def missing(self, records: list[Participant], me: Participant | None) -> str:
         button = BUTTONS[self.source]
-        if any(_shows(record, me) for record in records):
+        if any(shows(record, me) for record in records):
             return f"no {self.source} is on: click {button} in the room widget"
         if any(record.kind == "browser" for record in records):
             return (
@@ -89,7 +89,7 @@ class Theirs:
         return f"{self.stream or self.kind} of {self.who!r}"
 
 
-def _shows(tab: Participant, me: Participant | None) -> bool:
+def shows(tab: Participant, me: Participant | None) -> bool:
     """Whether a tab shows this kernel's notebook. Owners are what the tab says; whose tab it is, the server knows."""
     return me is not None and me.id in tab.owners and tab.user == me.user
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Playwright, expect
 
+from tests.browser.conftest import QUIET
 from tests.browser.lab import NotebookPage
-from tests.support import wait_for
+from tests.remote_kernel import RemoteKernel
+from tests.support import JupyterProcess, chromium_path, wait_for
 
 OpenNotebook = Callable[..., NotebookPage]
 
@@ -20,6 +22,8 @@ RTCPeerConnection.prototype.setLocalDescription = function (...description) {
   return describe.apply(this, description);
 };
 """
+
+DEVICE = "document.querySelector('.forge-rtc-local video').srcObject.getTracks()[0].getSettings().deviceId"
 
 
 def opened(context: BrowserContext, open_notebook: OpenNotebook, room_id: str) -> NotebookPage:
@@ -62,7 +66,7 @@ def test_who_asks_for_a_size_that_cannot_be_is_told_why(
 ) -> None:
     notebook = opened(context, open_notebook, room_id)
     for arguments, words in {
-        "width=0": "ValueError: width is from 1 to 16384",
+        "width=0": "ValueError: width is 1 to 16384 pixels",
         "fps=29.97": "TypeError: fps is a whole number",
         "": "ValueError: constrain takes",
         "width=640": "StreamNotFound: no camera is on: click Camera",
@@ -94,6 +98,52 @@ def test_a_microphone_is_muted_from_python_and_its_person_is_told(
         "try: room.mute(room.participants[1], kind='video')\nexcept rtc.StreamNotFound as error: said = str(error)"
     )
     assert "sends no camera" in notebook.evaluate("said")
+
+
+def test_a_kernel_elsewhere_mutes_and_is_named(
+    context: BrowserContext, open_notebook: OpenNotebook, room_id: str, jupyter: JupyterProcess
+) -> None:
+    notebook = opened(context, open_notebook, room_id)
+    button = notebook.room.get_by_role("button", name="Microphone", exact=True)
+    button.click()
+    wait_for(lambda: notebook.evaluate("[p.audio for p in room.participants]") == [False, True], what="it is on")
+    tab = notebook.evaluate("room.participants[1].id")
+    with RemoteKernel(jupyter.url, jupyter.token) as ann:
+        ann.run(
+            f"import forge_rtc_nb as rtc\nroom = rtc.join({room_id!r}, name='ann')\nroom.wait_for({tab!r})\nroom.mute({tab!r})"
+        )
+        expect(button).to_have_attribute("aria-pressed", "false")
+        expect(notebook.room.get_by_role("alert")).to_contain_text("ann switched your microphone off.")
+
+
+def test_another_camera_feeds_the_same_stream_and_what_is_made_of_it(
+    playwright: Playwright, open_notebook: OpenNotebook, room_id: str
+) -> None:
+    # The second of these devices is a depth camera, which sends nothing.
+    devices = "--use-fake-device-for-media-stream=device-count=3"
+    flags = [*(flag for flag in QUIET if "fake-device" not in flag), "--use-fake-ui-for-media-stream", devices]
+    browser = playwright.chromium.launch(executable_path=chromium_path(), args=flags)
+    try:
+        notebook = opened(browser.new_context(viewport={"width": 1200, "height": 1000}), open_notebook, room_id)
+        notebook.switch_camera_on()
+        notebook.execute("live = room.camera.map(lambda picture: 255 - picture)\npub = room.publish(live, name='inverted')")
+        wait_for(lambda: notebook.evaluate("[pub.viewers, pub.stats().frames > 1]") == [1, True], 30, "it is seen")
+        stream, offers = notebook.evaluate("[s.id for s in room.streams]"), notebook.page.evaluate("offers")
+        menu = notebook.room.get_by_label("Which camera")
+        menu.select_option(index=2)
+        chosen = menu.input_value()
+        wait_for(lambda: notebook.page.evaluate(DEVICE) == chosen, what="the preview is of that camera")
+        frame = notebook.evaluate("room.camera.read().index")
+        wait_for(lambda: notebook.evaluate("room.camera.read().index") > frame + 10, 20, "pictures of the other one")
+        sent = notebook.evaluate("pub.stats().frames")
+        wait_for(lambda: notebook.evaluate("pub.stats().frames") > sent + 10, 20, "what is made of them")
+        assert not notebook.room.get_by_role("alert").is_visible()
+        assert notebook.evaluate("[s.id for s in room.streams]") == stream
+        assert notebook.page.evaluate("offers") == offers
+        assert notebook.evaluate("[pub.state, pub.viewers]") == ["live", 1]
+        notebook.page.close()
+    finally:
+        browser.close()
 
 
 def test_another_microphone_feeds_the_same_stream_and_what_is_made_of_it(

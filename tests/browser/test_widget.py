@@ -37,6 +37,17 @@ def test_camera_by_keyboard(notebook: NotebookPage) -> None:
     expect(notebook.room.get_by_role("combobox", name="Which camera")).to_be_focused()
 
 
+def test_menus_by_keyboard(notebook: NotebookPage) -> None:
+    """The arrow keys are JupyterLab's, to go from cell to cell: not while a menu of ours has the focus."""
+    menu = notebook.room.get_by_label("Camera size and rate")
+    menu.focus()
+    notebook.page.keyboard.press("Home")
+    expect(menu).to_have_value("180p15")
+    notebook.page.keyboard.press("ArrowDown")
+    expect(menu).to_have_value("360p15")
+    expect(menu).to_be_focused()
+
+
 def test_the_preview_shows_the_camera(notebook: NotebookPage) -> None:
     notebook.switch_camera_on()
     seen = notebook.room.locator(".forge-rtc-local video").evaluate(

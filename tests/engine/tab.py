@@ -16,6 +16,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.engine.pairs import new_connection
 from tests.support import JupyterProcess
 
+USUAL = {"width": 1280, "height": 720, "fps": 30}
+
 
 class Tab:
     """Joins, offers what is subscribed to, answers pings; an async context manager that leaves at its end."""
@@ -32,6 +34,9 @@ class Tab:
         self._relay = MediaRelay()
         self._epochs: dict[str, int] = {}
         self.id = ""
+        self.asked: list[dict[str, Any]] = []
+        """Other sizes that it was asked for; it says that it has them, if it `answers`."""
+        self.answers = True
 
     async def __aenter__(self) -> Self:
         self._ws: ClientConnection = await connect(
@@ -71,6 +76,11 @@ class Tab:
             match message["type"]:
                 case "stream.subscribe" if message["stream"] in self._tracks:
                     await self._offer(sender, message["stream"])
+                case "stream.constrain":
+                    self.asked.append(message)
+                    if self.answers:
+                        size = {side: message.get(side, usual) for side, usual in USUAL.items()}
+                        await self._send("stream.constrained", to=sender, reply_to=message["id"], **size)
                 case "webrtc.negotiate":
                     await self._pcs.pop(sender).close()
                     await self._offer(sender, *self._sent.pop(sender))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from forge_rtc_nb import control
 from forge_rtc_nb.engine.asking import Asking
 from forge_rtc_nb.errors import RTCError, RTCTimeout
-from forge_rtc_nb.protocol import Constrain, Constrained, Message, Mute
+from forge_rtc_nb.protocol import Constrain, Constrained, Error, Message, Mute
 
 
 def request(timeout: float = 10.0) -> control.Constrain:
@@ -59,6 +60,28 @@ async def test_questions_do_not_take_each_others_answers() -> None:
 async def test_a_tab_that_does_not_answer_is_not_waited_for() -> None:
     with pytest.raises(RTCTimeout, match="not answered"):
         await Asked().asking.constrain(request(timeout=0.01))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (lambda asking, question: asking.left("tab-1"), "has left"),
+        (lambda asking, question: asking.refused(Error("peer-not-found", "nobody is here", question.id)), "nobody is here"),
+        (lambda asking, question: asking.end("room 'a' is closed"), "is closed"),
+    ],
+    ids=["left", "refused", "over"],
+)
+async def test_who_cannot_answer_is_not_waited_for(said: Callable[[Asking, Constrain], None], words: str) -> None:
+    asked = Asked()
+    task, question = await asked.begin()
+    asked.asking.left("somebody-else")
+    asked.asking.refused(Error("peer-not-found", "of something else"))
+    await asyncio.sleep(0)
+    assert not task.done()
+    said(asked.asking, question)
+    with pytest.raises(RTCError, match=words) as raised:
+        await task
+    assert not isinstance(raised.value, RTCTimeout)
 
 
 async def test_to_mute_is_one_message() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import unicodedata
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ import numpy as np
 
 from ... import control
 from ...protocol import MAX_NAME
+from ..arguments import whole
 from ..audio import AudioStream
 from .audio_publication import AudioPublication
 from .complaints import Report
@@ -125,21 +125,8 @@ def _checked_rate(source: object, rate: Any) -> int:
         if rate not in (None, source.rate):
             raise ValueError(f"the stream has {source.rate} samples a second: leave rate out")
         return source.rate
-    try:
-        number = operator.index(rate)
-    except TypeError:
-        raise TypeError(f"rate is a whole number of samples a second, not {rate!r}") from None
-    if not MIN_RATE <= number <= MAX_RATE:
-        raise ValueError(f"rate is {MIN_RATE} to {MAX_RATE} samples a second, not {number}")
-    return number
+    return whole("rate", rate, MIN_RATE, MAX_RATE, "samples a second")
 
 
 def _bits(bitrate: Any, what: str) -> int:
-    try:
-        number = operator.index(bitrate)
-    except TypeError:
-        raise TypeError(f"bitrate is a whole number of bits a second, not {bitrate!r}") from None
-    least, most = BITRATES[what]
-    if not least <= number <= most:
-        raise ValueError(f"bitrate of {what} is {least} to {most} bits a second, not {number}")
-    return number
+    return whole(f"bitrate of {what}", bitrate, *BITRATES[what], "bits a second")
