@@ -33,7 +33,7 @@ def medians(rows: Rows) -> list[str]:
         found = [row for row in having(rows, way=way) if row.get("size", "") == size]
         if found:
             middle = {"p50": latency(found) or 0.0, "p95": latency(found, "p95") or 0.0}
-            used = {group: cpu(found, group) or 0.0 for group in ("kernel", "engine")}
+            used = {group: cpu(found, group) or 0.0 for group in ("kernel", "engine", "film")}
             row = {"size": size, "way": way, "latency_ms": middle, "cpu": used}
             lines.append(as_line({**row, **{name: median(each[name] for each in found) or 0.0 for name in ("fps", "kbps")}}))
     return lines

@@ -62,11 +62,13 @@ def _measured(rig: Rig, options: Options, way: Way, camera: bool) -> dict[str, A
 
 def _window(rig: Rig, options: Options, way: Way, notebook: NotebookPage) -> dict[str, Any]:
     notebook.page.evaluate("benchAges()")
-    sent, begun = notebook.evaluate(way.sent), time.monotonic()
+    made, sent, begun = notebook.evaluate(way.made), notebook.evaluate(way.sent), time.monotonic()
     meter = CpuMeter(of_notebook(notebook.evaluate("os.getpid()"), rig.server.pid))
     notebook.page.wait_for_timeout(1000 * options.seconds)
     ages, cpu = notebook.page.evaluate("benchAges()"), meter.percent()
     seconds = time.monotonic() - begun
+    cpu["film"] = round(100 * (notebook.evaluate(way.made) - made) / seconds, 1)
+    cpu["kernel"] = round(cpu["kernel"] - cpu["film"], 1)
     kbps = (notebook.evaluate(way.sent) - sent) * 8 / seconds / 1000
     if not ages:
         raise AssertionError("no pictures any more")
@@ -79,11 +81,11 @@ def _window(rig: Rig, options: Options, way: Way, notebook: NotebookPage) -> dic
 
 
 def as_line(row: dict[str, Any]) -> str:
-    name = f"{row.get('size', ''):6}{row['way']:24}"
+    name = f"{row.get('size', ''):6}{row['way']:30}"
     if "error" in row:
         return f"{name}{row['error']}"
     latency, cpu = row["latency_ms"], row["cpu"]
     return (
         f"{name}p50 {latency['p50']:6.1f} ms, p95 {latency['p95']:6.1f} ms, {row['fps']:5.1f} fps, {row['kbps']:6.0f} kbit/s, "
-        f"kernel {cpu['kernel']:5.1f} %, engine {cpu['engine']:5.1f} % of a core"
+        f"kernel {cpu['kernel']:5.1f} %, engine {cpu['engine']:5.1f} % of a core (film {cpu['film']:.1f})"
     )

@@ -20,6 +20,8 @@ import forge_rtc_nb as rtc
 room = rtc.join({room!r})
 room
 """
+STOCK = "from tests.bench.live.stock import StockWidget\nw = StockWidget({})\nw"
+MADE = "film.seconds"
 SHOWN = "() => document.querySelector('.bench-shown')"
 CHANGE = """
 def change(picture):
@@ -35,6 +37,11 @@ def loop():
 looping = True
 threading.Thread(target=loop, daemon=True).start()
 """
+BURN = "import os; parent = os.getppid()\\nwhile os.getppid() == parent: sum(range(100000))"
+BESIDE = f"""
+import subprocess
+subprocess.Popen([sys.executable, "-c", "{BURN}"])
+"""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class Way:
     """Run when the page is there."""
     sent: str
     find: str
+    made: str = "0.0"
+    """An expression for the seconds of computing that the pictures themselves took."""
 
     @property
     def is_ours(self) -> bool:
@@ -57,15 +66,18 @@ def films(size: str) -> list[Way]:
     """A film from the kernel to the page."""
     make = f"{PREPARE}film = Film({size!r})\n"
     return [
-        ours("ours", f"{make}pub = None", "pub = room.publish(film, name='film', fps=30)"),
-        Way("stock", (make + "from tests.bench.live.stock import StockWidget\nw = StockWidget(film)\nw",), "", "w.sent", SHOWN),
-        Way("jpeg", (make + "from tests.bench.live.jpeg import JpegWidget\nw = JpegWidget(film)\nw",), "", "w.sent", SHOWN),
+        ours("ours", make, "pub = room.publish(film, name='film', fps=30)", MADE),
+        Way("stock", (make + STOCK.format("film"),), "", "w.sent", SHOWN, MADE),
+        Way(
+            "jpeg", (make + "from tests.bench.live.jpeg import JpegWidget\nw = JpegWidget(film)\nw",), "", "w.sent", SHOWN, MADE
+        ),
         Way(
             "jupyter_rfb",
             (make + f"from tests.bench.live.rfb import FilmBuffer\nw = FilmBuffer(film, {SIZES[size]})\nw",),
             "w.request_draw()",
             "w.sent",
             "() => document.querySelector('.jupyter-rfb img, img.jupyter-rfb, .jp-OutputArea-output img')",
+            MADE,
         ),
     ]
 
@@ -73,13 +85,13 @@ def films(size: str) -> list[Way]:
 def chains() -> list[Way]:
     """The page's camera, changed in the kernel, and back."""
     publish = CHANGE + "pub = room.publish(room.camera.map(change), name='film')"
-    stock = PREPARE + CHANGE + "from tests.bench.live.stock import StockWidget\nw = StockWidget(change=change)\nw"
     return [
         ours("ours", PREPARE, publish),
         ours("ours, kernel computes", PREPARE, publish + LOOP),
-        Way("stock", (stock,), "", "w.sent", SHOWN),
+        ours("ours, another process does", PREPARE, publish + BESIDE),
+        Way("stock", (PREPARE + CHANGE + STOCK.format("change=change"),), "", "w.sent", SHOWN),
     ]
 
 
-def ours(name: str, prepare: str, after: str) -> Way:
-    return Way(name, (prepare, OURS.format(room=f"bench-{secrets.token_hex(4)}")), after, "pub.stats().bytes", TILE)
+def ours(name: str, prepare: str, after: str, made: str = "0.0") -> Way:
+    return Way(name, (prepare, OURS.format(room=f"bench-{secrets.token_hex(4)}")), after, "pub.stats().bytes", TILE, made)
