@@ -108,7 +108,7 @@ class FastSctpTransport(AsyncIOEventEmitter):
             remote_port=remotePort,
             packet_size=BASE,
             max_message=LOCAL_MAX_MESSAGE_SIZE,
-            capacity=Capacity(LARGEST, self._transport.receive_room or 0),
+            capacity=Capacity(LARGEST, self._transport.receive_room or 0, unchecked=True),
         )
         self._search = PathSearch(self._association, self._transport)
         self._association.connect(time.monotonic())

@@ -31,6 +31,7 @@ from .chunks import (
     INIT,
     INIT_ACK,
     LEADING_DATA,
+    NO_CHECKSUM,
     PAD,
     PROTOCOL_VIOLATION,
     RE_CONFIG,
@@ -94,6 +95,7 @@ class Association:
         self._life = Lifecycle(self._ports, Identity(receive_window, capacity, random), self.events, self._begin)
         self._expects = packet_header(remote_port, local_port, self._life.identity.tag)
         self._seed = header_seed(self._expects)
+        self._unchecked = capacity.unchecked
         self._block: ControlBlock | None = None
         self._probes: deque[int] = deque(maxlen=4)
 
@@ -213,7 +215,8 @@ class Association:
                     block = self._block
                     if block is None or self._life.state not in TAKES_DATA:
                         return
-                    if checksum == CHECKSUM.pack(extend(self._seed, data[COMMON_HEADER:])):
+                    unchecked = checksum == NO_CHECKSUM and self._unchecked
+                    if unchecked or checksum == CHECKSUM.pack(extend(self._seed, data[COMMON_HEADER:])):
                         block.inbound.add(tsn, flags, stream, sequence, ppid, data[OVERHEAD:end])
                         block.note_packet()
                     return
@@ -225,7 +228,7 @@ class Association:
 
     def _receive_any(self, data: bytes, now: float) -> None:
         """A packet of any chunks."""
-        if not checksum_is_right(data) or data[:4] != self._expects[:4]:
+        if not checksum_is_right(data, self._unchecked) or data[:4] != self._expects[:4]:
             return
         chunks = chunks_of(data)
         tag = word(data[4:8])

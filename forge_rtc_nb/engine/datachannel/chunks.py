@@ -1,4 +1,4 @@
-"""SCTP packets, chunks and parameters as bytes: RFC 9260 section 3, RFC 3758, RFC 4820, RFC 6525; pure (engine process)."""
+"""SCTP packets, chunks and parameters as bytes: RFC 9260 section 3, RFC 3758, 4820, 6525 and 9653; pure (engine process)."""
 
 from __future__ import annotations
 
@@ -39,10 +39,14 @@ HEARTBEAT_INFO: Final = 1
 STATE_COOKIE: Final = 7
 UNRECOGNIZED_PARAMETER: Final = 8
 SUPPORTED_EXTENSIONS: Final = 0x8008
+ZERO_CHECKSUM_ACCEPTABLE: Final = 0x8001
 FORWARD_TSN_SUPPORTED: Final = 0xC000
 CAPACITY: Final = 0x9C4F
 """Our own, of the kind that others skip without a word (RFC 9260 section 3.2.1): the largest packet that we take, and how many
 bytes of packets our socket keeps until we read them, 32 bits each."""
+
+OVER_DTLS: Final = b"\0\0\0\1"
+"""Says in ZERO CHECKSUM ACCEPTABLE that DTLS finds what is broken (RFC 9653 section 4)."""
 
 STALE_COOKIE: Final = 3
 UNRECOGNIZED_CHUNK: Final = 6
@@ -62,10 +66,14 @@ _SACK = Struct("!LLHH")
 _PAIR = Struct("!HH")
 _WORD = Struct("!L")
 CHECKSUM = Struct("<L")
+NO_CHECKSUM: Final = bytes(4)
 DATA_CHUNK = Struct("!BBHLHHL")
 """Type, flags, length, TSN, stream, stream sequence number, PPID."""
 LEADING_DATA = Struct("!8s4sBBHLHHL")
 """The common header, its checksum, and the header of a DATA chunk that comes first."""
+
+
+_BEGIN: Final = (bytes([INIT]), bytes([COOKIE_ECHO]))
 
 
 class Malformed(ValueError):
@@ -93,10 +101,13 @@ def packet(header: bytes, chunks: Iterable[bytes]) -> bytes:
     return b"".join((header, CHECKSUM.pack(extend(header_seed(header), body)), body))
 
 
-def checksum_is_right(data: bytes) -> bool:
-    """A checksum of 0 is as good as any other: only RFC 9653, which nobody negotiates here, gives it a meaning."""
-    header, body = data[:8], data[COMMON_HEADER:]
-    return len(data) >= COMMON_HEADER and CHECKSUM.unpack_from(data, 8)[0] == extend(header_seed(header), body)
+def checksum_is_right(data: bytes, unchecked: bool) -> bool:
+    """Where it may be ``unchecked`` 0 is right, too, but in packets that begin an association (RFC 9653 section 5.3)."""
+    if len(data) < COMMON_HEADER:
+        return False
+    if unchecked and data[8:COMMON_HEADER] == NO_CHECKSUM and data[COMMON_HEADER : COMMON_HEADER + 1] not in _BEGIN:
+        return True
+    return bool(CHECKSUM.unpack_from(data, 8)[0] == extend(header_seed(data[:8]), data[COMMON_HEADER:]))
 
 
 def chunk(kind: int, flags: int = 0, value: bytes = b"") -> bytes:

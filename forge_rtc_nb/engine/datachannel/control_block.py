@@ -43,7 +43,7 @@ class ControlBlock:
         events: deque[Event],
     ) -> None:
         """``sizes`` are those of a packet and of the queue on the way; ``control`` are chunks to go with the next packets."""
-        self.packer = Packer(*ports, peer.tag, sizes[0])
+        self.packer = Packer(*ports, peer.tag, sizes[0], peer.capacity.unchecked)
         self.inbound = inbound
         self.outbound = Outbound(identity.tsn, schedule, *sizes)
         self.outbound.peer_window, self.outbound.forwards = peer.window, peer.forwards

@@ -14,6 +14,7 @@ from .chunks import (
     FIRST,
     LAST,
     MASK,
+    NO_CHECKSUM,
     forward_tsn_chunk,
     unwrap,
 )
@@ -329,12 +330,16 @@ class Outbound:
         flags = message.flags | (0 if start else FIRST)
         stream, sequence, ppid = message.queue.stream, message.sequence, message.ppid
         header, seed, length = packer.header, packer.seed, step + DATA_HEADER
+        unchecked = header + NO_CHECKSUM if packer.unchecked else b""
         fragments: list[Fragment] = []
         self._asked = False
         for _ in range(count):
             place = at - shift
             head, part = DATA_CHUNK.pack(DATA, flags, length, tsn & MASK, stream, sequence, ppid), data[place : place + step]
-            packer.packets.append(b"".join((header, CHECKSUM.pack(extend(extend(seed, head), part)), head, part)))
+            if unchecked:
+                packer.packets.append(b"".join((unchecked, head, part)))
+            else:
+                packer.packets.append(b"".join((header, CHECKSUM.pack(extend(extend(seed, head), part)), head, part)))
             fragments.append(Fragment(tsn, message, at, step, now))
             flags = message.flags
             tsn += 1

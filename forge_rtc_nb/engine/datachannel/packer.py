@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from google_crc32c import extend
 
-from .chunks import CHECKSUM, COMMON_HEADER, header_seed, packet_header
+from .chunks import CHECKSUM, COMMON_HEADER, COOKIE_ECHO, NO_CHECKSUM, header_seed, packet_header
 
 
 class Packer:
-    """Packets of an association, with its ports and the peer's tag, none larger than ``size``."""
+    """Packets of an association, with its ports and the peer's tag, none larger than ``size``.
 
-    def __init__(self, source: int, destination: int, tag: int, size: int) -> None:
+    ``unchecked``: without a checksum, but for COOKIE ECHO (RFC 9653 section 5.2).
+    """
+
+    def __init__(self, source: int, destination: int, tag: int, size: int, unchecked: bool = False) -> None:
         self.header = packet_header(source, destination, tag)
         self.seed = header_seed(self.header)
         self.size = size
+        self.unchecked = unchecked
         self.packets: list[bytes] = []
         self._chunks: list[bytes] = []
         self._length = COMMON_HEADER
@@ -38,7 +42,9 @@ class Packer:
         """What comes next begins a packet of its own."""
         if self._chunks:
             body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-            self.packets.append(b"".join((self.header, CHECKSUM.pack(extend(self.seed, body)), body)))
+            checked = not self.unchecked or body[0] == COOKIE_ECHO
+            checksum = CHECKSUM.pack(extend(self.seed, body)) if checked else NO_CHECKSUM
+            self.packets.append(b"".join((self.header, checksum, body)))
             self._chunks.clear()
             self._length = COMMON_HEADER
 

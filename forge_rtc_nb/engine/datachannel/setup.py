@@ -14,11 +14,13 @@ from .chunks import (
     FORWARD_TSN_SUPPORTED,
     INIT,
     INIT_ACK,
+    OVER_DTLS,
     PAD,
     RE_CONFIG,
     STATE_COOKIE,
     SUPPORTED_EXTENSIONS,
     UNRECOGNIZED_PARAMETER,
+    ZERO_CHECKSUM_ACCEPTABLE,
     Init,
     parameter,
 )
@@ -29,7 +31,7 @@ STREAMS: Final = 65_535
 MAX_UNRECOGNIZED: Final = 4
 """Parameters that an INIT ACK reports at most."""
 
-_COOKIE = Struct("!dLLLLLLLH??LL")
+_COOKIE = Struct("!dLLLLLLLH??LL?")
 _MAC = 32
 _CAPACITY = Struct("!LL")
 
@@ -45,17 +47,18 @@ class Capacity:
     """The largest packet in bytes."""
     room: int = 0
     """Bytes of packets that wait in its socket before some are lost."""
+    unchecked: bool = False
+    """Packets without a checksum, since DTLS finds what is broken (RFC 9653)."""
 
     def parameters(self) -> tuple[tuple[int, bytes], ...]:
-        return ((CAPACITY, _CAPACITY.pack(self.packet, self.room)),) if self.packet or self.room else ()
+        ours = ((CAPACITY, _CAPACITY.pack(self.packet, self.room)),) if self.packet or self.room else ()
+        return (*ours, (ZERO_CHECKSUM_ACCEPTABLE, OVER_DTLS)) if self.unchecked else ours
 
     @classmethod
     def of(cls, init: Init) -> Capacity:
-        value = init.get(CAPACITY) or b""
-        if len(value) != _CAPACITY.size:
-            return cls()
-        packet, room = _CAPACITY.unpack(value)
-        return cls(packet, min(room, MOST_ROOM))
+        value, unchecked = init.get(CAPACITY) or b"", init.get(ZERO_CHECKSUM_ACCEPTABLE) == OVER_DTLS
+        packet, room = _CAPACITY.unpack(value) if len(value) == _CAPACITY.size else (0, 0)
+        return cls(packet, min(room, MOST_ROOM), unchecked)
 
 
 UNKNOWN: Final = Capacity()
@@ -97,7 +100,8 @@ class Cookie:
 
     def seal(self, key: bytes) -> bytes:
         peer, ours = self.peer, (self.made_at, self.tag, self.tsn)
-        theirs = peer.streams, peer.forwards, peer.resets, peer.capacity.packet, peer.capacity.room
+        capacity = peer.capacity.packet, peer.capacity.room, peer.capacity.unchecked
+        theirs = peer.streams, peer.forwards, peer.resets, *capacity
         body = _COOKIE.pack(*ours, peer.tag, peer.tsn, peer.window, *self.ties, *theirs)
         return body + hmac.digest(key, body, "sha256")
 
@@ -108,8 +112,8 @@ class Cookie:
         if len(mac) != _MAC or not hmac.compare_digest(mac, hmac.digest(key, body, "sha256")):
             return None
         made_at, tag, tsn, peer_tag, peer_tsn, window, tie, peer_tie, *theirs = _COOKIE.unpack(body)
-        streams, forwards, resets, packet, room = theirs
-        peer = Peer(peer_tag, peer_tsn, window, streams, forwards, resets, Capacity(packet, room))
+        streams, forwards, resets, *capacity = theirs
+        peer = Peer(peer_tag, peer_tsn, window, streams, forwards, resets, Capacity(*capacity))
         return cls(made_at, tag, tsn, peer, (tie, peer_tie))
 
     def age(self, now: float) -> float:
@@ -146,7 +150,8 @@ class Identity:
 
 def unrecognized(init: Init) -> list[tuple[int, bytes]]:
     """The parameters that want to be told if nobody knows them: the second highest bit says so (section 3.2.1)."""
-    known = (STATE_COOKIE, UNRECOGNIZED_PARAMETER, SUPPORTED_EXTENSIONS, FORWARD_TSN_SUPPORTED, CAPACITY)
+    asked = (SUPPORTED_EXTENSIONS, ZERO_CHECKSUM_ACCEPTABLE, FORWARD_TSN_SUPPORTED, CAPACITY)
+    known = (STATE_COOKIE, UNRECOGNIZED_PARAMETER, *asked)
     found = []
     for kind, value in init.parameters:
         if kind > 15 and kind not in known:  # up to 15: addresses and the like, of no use over DTLS (RFC 8261 section 6)
