@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from typing import Any, Protocol
 
+from .read_pauses import PAUSE, ReadPauses
 from .udp import Address, Span, UdpSocket
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,8 @@ class UdpTransport(asyncio.DatagramTransport):
         self._queue: deque[tuple[bytes, int, Address]] = deque()
         self._queued = 0
         self._retry: asyncio.TimerHandle | None = None
+        self._pauses = ReadPauses()
+        self._pause: asyncio.TimerHandle | None = None
         self._closing = False
         loop.add_reader(sock.sock, self._read)
 
@@ -106,18 +110,31 @@ class UdpTransport(asyncio.DatagramTransport):
     def _read(self) -> None:
         if self._closing:
             return
-        received = self._receiver.datagrams_received
+        received, size = self._receiver.datagrams_received, 0
         for _ in range(MOST_READS):
             got = self._socket.receive()
             if got is not None:
+                size += got[0][-1][1]
                 received(self._socket.buffer, *got)
                 if self._closing:
                     return
             if self._socket.drained:
                 break
         self._receiver.batch_ended()
+        self._pauses.note(size, time.monotonic())
         if self._socket.keeps:  # of which the system tells no more
             self._loop.call_soon(self._read)
+        elif self._pauses.wanted and self._socket.drained and not self._closing:
+            self._pause_reading()
+
+    def _pause_reading(self) -> None:
+        self._loop.remove_reader(self._socket.sock)
+        self._pause = self._loop.call_later(PAUSE, self._resume_reading)
+
+    def _resume_reading(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._socket.sock, self._read)
+        self._read()
 
     def is_closing(self) -> bool:
         return self._closing
@@ -128,8 +145,9 @@ class UdpTransport(asyncio.DatagramTransport):
             return
         self._closing = True
         self._queue.clear()
-        if self._retry is not None:
-            self._retry.cancel()
+        for timer in (self._retry, self._pause):
+            if timer is not None:
+                timer.cancel()
         self._loop.remove_reader(self._socket.sock)
         self._loop.remove_writer(self._socket.sock)
         self._socket.close()
