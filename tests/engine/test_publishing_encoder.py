@@ -151,6 +151,21 @@ def test_the_bitrate_changes_between_two_frames_without_a_keyframe(codec: str) -
     assert min(sizes[0], sizes[2]) > 2 * sizes[1]
 
 
+@pytest.mark.parametrize("before", [120_000, 2_000_000], ids=["from the beginning", "from then on"])
+def test_h264_takes_more_care_where_there_are_few_bits(monkeypatch: pytest.MonkeyPatch, before: int) -> None:
+    pictures = list(clip(360, 640, 60))
+
+    def quality() -> float:
+        encoder, decoder = VideoEncoder("H264", 30), Decoder("H264")
+        frames = [*frames_of(encoder, pictures[:30], before), *frames_of(encoder, pictures[30:], 120_000, 30)]
+        seen = [decoder.show(frame).to_ndarray(format="rgb24") for frame in frames]
+        return psnr(np.array(seen[45:]), np.array(pictures[45:]))
+
+    with_care = quality()
+    monkeypatch.setattr(h264, "_POOR", 0)
+    assert with_care > quality() + 1
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_keyframe_is_given_when_it_is_asked_for_and_for_a_new_size(codec: str) -> None:
     encoder = VideoEncoder(codec, 30)
