@@ -26,6 +26,8 @@ from .views import View
 
 logger = logging.getLogger("forge_rtc_nb")
 
+ANSWER = 5.0
+"""Seconds in which an engine says by itself that a time is over; it may have connections to close first."""
 FORKED = "a forked child process cannot use its parent's rooms and streams; call rtc.join(...) in the child itself"
 
 

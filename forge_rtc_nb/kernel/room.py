@@ -13,7 +13,7 @@ from ..errors import ConnectionFailed, EngineDied, NotInRoom, RTCError, RTCTimeo
 from .callbacks import Callbacks
 from .channels import Channel
 from .directory import Directory, Event
-from .engine_client import FORKED, EngineClient, engines
+from .engine_client import ANSWER, FORKED, EngineClient, engines
 from .participants import Participant, StreamInfo, match, participant_of, streams_of
 from .publishing.publications import Publications
 from .room_data import RoomData, options_of
@@ -196,7 +196,7 @@ class Room(RoomMedia):
         client = engines.acquire()
         before = client.listen(self._id, self)
         try:
-            client.request(message, timeout + 1.0)
+            client.request(message, timeout + ANSWER)
         except BaseException:
             client.unlisten(self._id, self, before)
             if before is None:

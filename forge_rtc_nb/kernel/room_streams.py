@@ -8,7 +8,7 @@ from .. import control
 from ..errors import Forbidden, RTCError, StreamNotFound
 from .audio import AudioStream
 from .directory import Directory
-from .engine_client import EngineClient
+from .engine_client import ANSWER, EngineClient
 from .mixed_audio import MixSource
 from .room_video import RoomVideoStream
 from .selectors import Found, Selector, Theirs, shows
@@ -53,7 +53,7 @@ class RoomStreams:
         def message(req: int) -> control.Constrain:
             return control.Constrain(req, self.room_id, who.id, stream.id, width, height, fps, timeout)
 
-        return list(self._client_of().request(message, timeout + 1.0))
+        return list(self._client_of().request(message, timeout + ANSWER))
 
     def mute(self, selector: Theirs) -> None:
         """Ask for it to be switched off. Errors: `StreamNotFound`, `RTCError`."""
