@@ -237,6 +237,7 @@ class Listener:
         self.got: list[bytes] = []
         self.batches = self.writables = 0
         self.lost: list[Exception | None] = []
+        self.may_wait = True
 
     def datagrams_received(self, buffer: bytearray, spans: list[Span], address: Address) -> None:
         self.got += [bytes(buffer[start:end]) for start, end in spans]

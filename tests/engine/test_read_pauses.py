@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from random import Random
 
 import pytest
 
+from forge_rtc_nb.engine.datachannel.association import Association
 from forge_rtc_nb.engine.datachannel.read_pauses import SPAN, ReadPauses
+from forge_rtc_nb.engine.datachannel.setup import Capacity
 from forge_rtc_nb.engine.datachannel.udp_transport import UdpTransport
 from tests.engine.fast_pair import run_on
 from tests.engine.test_datachannel_udp import LOOPS, Listener, bound, two
 from tests.support import await_for
+from tests.unit.sctp_network import Network
 
 
 def streamed(rate: float, seconds: float) -> ReadPauses:
@@ -54,6 +58,35 @@ def test_what_comes_in_a_pause_is_read_after_it(loop: str) -> None:
         await await_for(lambda: listener.lost, what="connection_lost")
 
     run_on(loop, test)
+
+
+def test_who_may_not_wait_has_none() -> None:
+    async def test() -> None:
+        listener = Listener()
+        listener.may_wait = False
+        transport = UdpTransport(asyncio.get_running_loop(), bound(), listener)
+        transport._pauses.wanted = True
+        transport._pauses._begun = float("inf")
+        with two() as (near, _, _):
+            near.sock.sendto(b"1", transport.get_extra_info("sockname"))
+            await await_for(lambda: listener.batches, what="the end of a batch")
+            assert transport._pause is None
+        transport.close()
+
+    run_on("asyncio", test)
+
+
+@pytest.mark.parametrize(("capacity", "amid"), [(Capacity(), True), (Capacity(9000), False)], ids=["others", "ours"])
+def test_more_is_expected_amid_a_message_of_a_peer_that_is_not_ours(capacity: Capacity, amid: bool) -> None:
+    network = Network()
+    network.server.association = Association(capacity=capacity, random=Random(2).randbytes)
+    network.establish()
+    association, expected = network.client.association, []
+    assert not association.expects_more
+    network.server.association.send(1, 51, bytes(20_000), now=network.now)
+    network.run(lambda: expected.append(association.expects_more) or bool(network.client.messages))  # type: ignore[func-returns-value]
+    assert (True in expected) is amid
+    assert not association.expects_more
 
 
 @pytest.mark.parametrize("loop", LOOPS)

@@ -31,6 +31,10 @@ class PacketReceiver(Protocol):
     def batch_ended(self) -> None:
         """Nothing more is there at the moment: the time to acknowledge, and to send."""
 
+    @property
+    def expects_more(self) -> bool:
+        """Whether the rest of a message is on its way, which may be read a moment later."""
+
     def writable(self) -> None:
         """`FastDtlsTransport.blocked` is False again."""
 
@@ -106,6 +110,10 @@ class FastDtlsTransport(RTCDtlsTransport):
     def batch_ended(self) -> None:
         if self._data_receiver is not None:
             self._receiver.batch_ended()
+
+    @property
+    def expects_more(self) -> bool:
+        return self._data_receiver is not None and self._receiver.expects_more
 
     def writable(self) -> None:
         if self._data_receiver is not None:

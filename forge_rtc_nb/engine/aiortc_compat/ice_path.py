@@ -35,6 +35,10 @@ class Owner(Protocol):
     def batch_ended(self) -> None:
         """Nothing more is there at the moment."""
 
+    @property
+    def expects_more(self) -> bool:
+        """Whether more of the same is on its way, which may be read a moment later."""
+
     def writable(self) -> None:
         """`IcePath.blocked` is False again."""
 
@@ -183,6 +187,10 @@ class _Arrivals:
 
     def batch_ended(self) -> None:
         self._owner.batch_ended()
+
+    @property
+    def may_wait(self) -> bool:
+        return self._owner.expects_more
 
     def writable(self) -> None:
         self._owner.writable()

@@ -146,6 +146,10 @@ class FastSctpTransport(AsyncIOEventEmitter):
             else:
                 self._pump()
 
+    @property
+    def expects_more(self) -> bool:
+        return self._association is not None and self._association.expects_more
+
     def writable(self) -> None:
         self._pump()
 

@@ -330,6 +330,12 @@ class Association:
         """Whether all there is to send is an acknowledgement, and that not at once."""
         return self._block is not None and self._block.may_wait
 
+    @property
+    def expects_more(self) -> bool:
+        """Whether a peer that sends a few packets at a time, which ours do not, is amid a message."""
+        peer, block = self._life.peer, self._block
+        return peer is not None and block is not None and not peer.capacity.packet and block.inbound.amid_message
+
     def take_packets(self, now: float, most: int) -> list[bytes]:
         """What to send now: ``most`` packets or a few more; those of equal size in a row where there are many."""
         packets = list(self._life.packets)

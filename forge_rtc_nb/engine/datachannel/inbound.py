@@ -163,6 +163,11 @@ class Inbound:
         return unwrap(raw, self.tsn) <= self.tsn
 
     @property
+    def amid_message(self) -> bool:
+        """Whether the beginning of a message is there, and not its end."""
+        return self._parts is not None
+
+    @property
     def window(self) -> int:
         """How many bytes more the peer may send."""
         return max(0, self._window - self._reassembly.size - self.delivery.held - self._size)

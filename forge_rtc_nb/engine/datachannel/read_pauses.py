@@ -2,6 +2,9 @@
 
 Network cards do so with their interrupts. Chromium sends a few packets at a time: whoever reads each of these groups at once
 wakes, and answers, thousands of times a second, and on a machine with few processors that takes what the sender needs.
+
+A pause is only taken amid a message, and with a peer that is not one of ours: whoever waits for our answer has sent all of its
+message, and ours send more at a time.
 """
 
 from __future__ import annotations

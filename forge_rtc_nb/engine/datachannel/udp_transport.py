@@ -30,6 +30,10 @@ class Receiver(Protocol):
     def batch_ended(self) -> None:
         """Nothing more is there to be read at the moment."""
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether nobody minds if what comes next is read a moment later."""
+
     def writable(self) -> None:
         """All that waited is sent: `UdpTransport.blocked` is False again."""
 
@@ -124,7 +128,7 @@ class UdpTransport(asyncio.DatagramTransport):
         self._pauses.note(size, time.monotonic())
         if self._socket.keeps:  # of which the system tells no more
             self._loop.call_soon(self._read)
-        elif self._pauses.wanted and self._socket.drained and not self._closing:
+        elif self._pauses.wanted and self._socket.drained and not self._closing and self._receiver.may_wait:
             self._pause_reading()
 
     def _pause_reading(self) -> None:
