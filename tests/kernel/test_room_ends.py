@@ -40,7 +40,7 @@ def test_a_restart_of_the_server_is_survived(tmp_path: Path, room_id: str) -> No
         assert eventually_listed(server, room_id, 1)[0]["id"] == me.id
         assert (room.me.id, room.me.name) == (me.id, me.name)
         expected = [("state", "reconnecting"), ("state", "joined")]  # told in a thread, a moment after the state is that
-        wait_for(lambda: events == expected, what=f"{expected}, not {events}")
+        wait_for(lambda: events == expected, what="both events")
         # A restart without the key file would be noticed here: the kernel would have come back as somebody else.
         room.leave()
         eventually_listed(server, room_id, 0)
