@@ -72,9 +72,11 @@ export class LocalMedia {
     return this.#devices.filter((device) => device.kind === kind && device.deviceId !== "");
   }
 
-  /** The device in use or chosen for the next time; "" leaves it to the browser. */
+  /** The device in use, or asked for, or chosen for the next time; "" leaves it to the browser. */
   device(source: DeviceSource): string {
-    return this.#streams.get(source)?.track.getSettings().deviceId ?? this.#chosen.get(source) ?? "";
+    const chosen = this.#chosen.get(source) ?? "";
+    if (this.#requests.has(source)) return chosen;
+    return this.#streams.get(source)?.track.getSettings().deviceId ?? chosen;
   }
 
   /** Only to be called for a person's click. */
@@ -101,7 +103,11 @@ export class LocalMedia {
       return this.#on.changed();
     }
     const track = await this.#capture(source);
-    if (!track) return;
+    if (!track) {
+      const failed = this.#streams.get(source) === present && !this.#requests.has(source);
+      if (failed) this.#chosen.set(source, this.device(source)); // the one in use stays the choice
+      return;
+    }
     present.track.onended = null;
     present.track.stop();
     const stream = { info: present.info, track };
