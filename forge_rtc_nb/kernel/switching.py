@@ -15,26 +15,26 @@ class PromptSwitching:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._users = 0
+        self.users = 0
         self._before: float | None = None
 
     def begin(self) -> None:
         with self._lock:
-            self._users += 1
-            if self._users == 1 and sys.getswitchinterval() > INTERVAL:
+            self.users += 1
+            if self.users == 1 and sys.getswitchinterval() > INTERVAL:
                 self._before = sys.getswitchinterval()
                 sys.setswitchinterval(INTERVAL)
 
     def end(self) -> None:
         with self._lock:
-            self._users -= 1
-            if self._users == 0:
+            self.users -= 1
+            if self.users == 0:
                 self._restore()
 
     def forget(self) -> None:
         """In a forked child of the kernel: the threads are its parent's."""
         self._lock = threading.Lock()
-        self._users = 0
+        self.users = 0
         self._restore()
 
     def _restore(self) -> None:

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from forge_rtc_nb.engine.datachannel import udp_transport
 from forge_rtc_nb.engine.datachannel.association import Association
 from forge_rtc_nb.engine.datachannel.read_pauses import SPAN, ReadPauses
 from forge_rtc_nb.engine.datachannel.setup import Capacity
@@ -15,6 +16,14 @@ from tests.engine.fast_pair import run_on
 from tests.engine.test_datachannel_udp import LOOPS, Listener, bound, two
 from tests.support import await_for
 from tests.unit.sctp_network import Network
+
+
+def pausing(listener: Listener) -> UdpTransport:
+    """One that reads with pauses, whatever comes."""
+    transport = UdpTransport(asyncio.get_running_loop(), bound(), listener)
+    transport._pauses.wanted = True
+    transport._pauses._begun = float("inf")  # it is not measured anew
+    return transport
 
 
 def streamed(rate: float, seconds: float) -> ReadPauses:
@@ -44,9 +53,7 @@ def test_after_a_silence_there_are_none() -> None:
 def test_what_comes_in_a_pause_is_read_after_it(loop: str) -> None:
     async def test() -> None:
         listener = Listener()
-        transport = UdpTransport(asyncio.get_running_loop(), bound(), listener)
-        transport._pauses.wanted = True
-        transport._pauses._begun = float("inf")  # it is not measured anew
+        transport = pausing(listener)
         with two() as (near, _, _):
             for number in range(200):
                 near.sock.sendto(bytes([number]), transport.get_extra_info("sockname"))
@@ -64,9 +71,7 @@ def test_who_may_not_wait_has_none() -> None:
     async def test() -> None:
         listener = Listener()
         listener.may_wait = False
-        transport = UdpTransport(asyncio.get_running_loop(), bound(), listener)
-        transport._pauses.wanted = True
-        transport._pauses._begun = float("inf")
+        transport = pausing(listener)
         with two() as (near, _, _):
             near.sock.sendto(b"1", transport.get_extra_info("sockname"))
             await await_for(lambda: listener.batches, what="the end of a batch")
@@ -90,18 +95,18 @@ def test_more_is_expected_amid_a_message_of_a_peer_that_is_not_ours(capacity: Ca
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_closing_in_a_pause_ends_it(loop: str) -> None:
+def test_closing_in_a_pause_ends_it(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp_transport, "PAUSE", 60)
+
     async def test() -> None:
         listener = Listener()
-        transport = UdpTransport(asyncio.get_running_loop(), bound(), listener)
-        transport._pauses.wanted = True
-        transport._pauses._begun = float("inf")
+        transport = pausing(listener)
         with two() as (near, _, _):
             near.sock.sendto(b"1", transport.get_extra_info("sockname"))
-            await await_for(lambda: transport._pause is not None or listener.batches, what="a pause")
-            timer = transport._pause
+            timer = await await_for(lambda: transport._pause, what="a pause")
+            assert timer is not None
             transport.close()
-            assert timer is None or timer.cancelled()
+            assert timer.cancelled()
         await await_for(lambda: listener.lost == [None], what="connection_lost")
 
     run_on(loop, test)

@@ -9,11 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from forge_rtc_nb.kernel.engine_client import engines
-from forge_rtc_nb.kernel.switching import INTERVAL, PromptSwitching
+from forge_rtc_nb.kernel.switching import INTERVAL, PromptSwitching, prompt_switching
+from tests.support import wait_for
 
 
 @pytest.fixture(autouse=True)
 def usual() -> Iterator[float]:
+    """Without the engine of the tests before, which a stream that was read lately keeps a while."""
+    wait_for(lambda: prompt_switching.users == 0, 30, "no engine is left")
     before = sys.getswitchinterval()
     sys.setswitchinterval(0.005)
     yield 0.005
