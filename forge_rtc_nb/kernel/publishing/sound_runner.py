@@ -8,15 +8,14 @@ from typing import Any, Protocol
 
 from ...errors import RTCError
 from .source import NOTHING_NEW, Ended, Source
+from .source_thread import Owner, SourceThread
 
 PAUSE = 0.2
 """Seconds until a source that failed is tried again; meanwhile there is silence."""
 
 
-class SoundHost(Protocol):
-    """The publication that sound is for; all is called in the thread that takes it."""
-
-    name: str
+class SoundHost(Owner, Protocol):
+    """The publication that sound is for."""
 
     @property
     def waiting(self) -> float:
@@ -25,13 +24,9 @@ class SoundHost(Protocol):
     def play(self, value: Any) -> bool:
         """What the user gave; false where it is over. Errors: `TypeError`, `ValueError` (no sound)."""
 
-    def complain(self, error: BaseException) -> None: ...
 
-    def over(self) -> None: ...
-
-
-class SoundRunner:
-    """Begins a thread when somebody listens for the first time, or at once where ``always``.
+class SoundRunner(SourceThread[SoundHost]):
+    """``always``: the thread begins with the first `watch`, also where nobody listens.
 
     ``lead`` are the seconds that are written ahead; of what is live and cannot wait, what is beyond that is left out. ``rest``
     is called when nobody listens any more.
@@ -47,40 +42,17 @@ class SoundRunner:
         always: bool = False,
         rest: Callable[[], None] = lambda: None,
     ) -> None:
-        self._source = source
-        self._host = host
+        super().__init__(source, host)
         self._lead = lead
         self._live = live
         self.always = always
         self._rest = rest
-        self._changed = threading.Condition()
-        self._watched = self._stopped = False
-        self._thread: threading.Thread | None = None
         self.done = threading.Event()
         """The source has given all it had."""
 
-    def watch(self, watched: bool) -> None:
-        with self._changed:
-            self._watched = watched
-            if (watched or self.always) and self._thread is None and not self._stopped:
-                self._thread = threading.Thread(target=self._run, name=f"forge-rtc-publish-{self._host.name}", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
-
-    def stop(self) -> None:
-        """End the thread as soon as the user's code comes back; idempotent."""
-        with self._changed:
-            if self._stopped:
-                return
-            self._stopped = True
-            self._changed.notify_all()
-        self._source.interrupt()
-        if self._thread is None:
-            self._close()
-
-    def join(self, timeout: float) -> None:
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout)
+    @property
+    def _needed(self) -> bool:
+        return self._watched or self.always
 
     def _run(self) -> None:
         while self._wait() and self._step():
@@ -94,7 +66,7 @@ class SoundRunner:
         """Until more is to be taken; false at the end."""
         with self._changed:
             while not self._stopped:
-                if not (self._watched or self.always):
+                if not self._needed:
                     self._rest()
                     self._changed.wait()
                 elif self._live or (ahead := self._host.waiting - self._lead) <= 0:
@@ -121,9 +93,3 @@ class SoundRunner:
             if not self._stopped:
                 self._changed.wait(PAUSE)
         return True
-
-    def _close(self) -> None:
-        try:
-            self._source.close()
-        except BaseException as error:  # what a generator's `finally` raises
-            self._host.complain(error)
