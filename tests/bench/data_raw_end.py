@@ -111,7 +111,7 @@ class End:
         channel.on("message", self._arrived.put_nowait)
 
 
-async def work(make: Callable[[], End]) -> None:
+async def work(make: Callable[[], Any]) -> None:
     """Answer until stdin ends."""
     end = make()
     loop = asyncio.get_running_loop()

@@ -22,7 +22,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
 from tests.bench.clip import Array, clip
-from tests.bench.data_worker import answer, parse
+from tests.bench.data_raw_end import work
 
 SIZE = (720, 1280)
 FPS = 30
@@ -193,17 +193,8 @@ class Sender:
         await self._sending.close()
 
 
-async def serve(kind: str) -> None:
-    """Answer until stdin ends."""
-    end: Any = Sinks() if kind == "sinks" else Sender(Once() if kind == "ours" else Each())
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        name, arguments = parse(line)
-        try:
-            answer(await getattr(end, name)(**arguments))
-        except Exception as error:  # whatever a connection may do wrong is the bench's to report
-            answer(error=error)
-    await end.close()
+def end_of(kind: str) -> Any:
+    return Sinks() if kind == "sinks" else Sender(Once() if kind == "ours" else Each())
 
 
 def main(kind: str) -> None:
@@ -216,7 +207,7 @@ def main(kind: str) -> None:
         install()
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(serve(kind))
+        runner.run(work(lambda: end_of(kind)))
 
 
 if __name__ == "__main__":

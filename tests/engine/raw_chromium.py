@@ -1,20 +1,8 @@
-"""Chromium as the other end of raw data channels: ``python -m tests.engine.raw_chromium`` (end process, and its browser tab).
-
-A process of its own, since Playwright's event loop would leave none for tests that are coroutines.
-"""
+"""Chromium as the other end of raw data channels: ``python -m tests.engine.raw_chromium`` (a process, and its tab)."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from playwright.sync_api import sync_playwright
-
-from tests.bench.data_worker import serve
-from tests.browser.conftest import QUIET
-from tests.support import chromium_path
-
-PLAIN_ADDRESSES = "--disable-features=WebRtcHideLocalIpsWithMdns"
-"""Candidates with addresses in the place of .local names: what is tested begins when the two are connected."""
+from tests.engine.page_end import serve_page
 
 PAGE = """
 window.base64 = (bytes) => {
@@ -82,21 +70,5 @@ window.end = {
 """
 NAMES = ("open", "offer", "answer", "accept", "opened", "send", "counts", "arrived", "close")
 
-
-def main() -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=[*QUIET, PLAIN_ADDRESSES])
-        try:
-            page = browser.new_page()
-            page.evaluate(PAGE)
-
-            def call(name: str, arguments: dict[str, Any]) -> Any:
-                return page.evaluate("([name, arguments]) => end[name](arguments)", [name, arguments])
-
-            serve({name: lambda _name=name, **arguments: call(_name, arguments) for name in NAMES})
-        finally:
-            browser.close()
-
-
 if __name__ == "__main__":
-    main()
+    serve_page(PAGE, NAMES)

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from playwright.sync_api import sync_playwright
-
-from tests.bench.data_worker import serve
-from tests.browser.conftest import QUIET
-from tests.engine.raw_chromium import PLAIN_ADDRESSES
-from tests.support import chromium_path
+from tests.engine.page_end import serve_page
 
 PAGE = """
 window.viewers = {};
@@ -56,21 +49,5 @@ window.end = {
 """
 NAMES = ("offer", "accept", "seen", "stats", "close")
 
-
-def main() -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=[*QUIET, PLAIN_ADDRESSES])
-        try:
-            page = browser.new_page()
-            page.evaluate(PAGE)
-
-            def call(name: str, arguments: dict[str, Any]) -> Any:
-                return page.evaluate("([name, arguments]) => end[name](arguments)", [name, arguments])
-
-            serve({name: lambda _name=name, **arguments: call(_name, arguments) for name in NAMES})
-        finally:
-            browser.close()
-
-
 if __name__ == "__main__":
-    main()
+    serve_page(PAGE, NAMES)
