@@ -1,7 +1,7 @@
-"""All tests, in two processes at once: ``python -m tests``, with pytest's options.
+"""All tests: ``python -m tests``; with pytest's options, those of Python that they leave.
 
-Browser journeys wait more than they work, and so do the others. They could not share a process anyway: Playwright's event loop
-runs from the first journey on, and leaves none for tests that are coroutines.
+Two lines of work at once: browser journeys wait more than they work, and so do the others. They could not share a process
+anyway: Playwright's event loop runs from the first journey on, and leaves none for tests that are coroutines.
 """
 
 from __future__ import annotations
@@ -9,24 +9,47 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO
 
 JOURNEYS = "tests/browser"
+JS = Path(__file__).parents[1] / "js"
 
 
 def main(options: list[str]) -> int:
-    """0 where both passed. What the journeys print comes after the rest."""
-    with tempfile.TemporaryFile() as output:
-        journeys = subprocess.Popen([*_pytest(options), JOURNEYS], stdout=output, stderr=subprocess.STDOUT)
-        try:
-            rest = subprocess.run([*_pytest(options), f"--ignore={JOURNEYS}"], check=False).returncode
-            print(f"\nand {JOURNEYS}:", flush=True)
-            status = journeys.wait()
-        except KeyboardInterrupt:
-            status = rest = journeys.wait()  # it was interrupted, too
+    """0 where all passed. What the journeys and vitest print comes after the rest."""
+    stopped = threading.Event()
+    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as beside:
+        pages = beside.submit(_pages, options, output, stopped)
+        rest = _wait(subprocess.Popen([*_pytest(options), f"--ignore={JOURNEYS}"]), stopped)
+        print(f"\nand {JOURNEYS}, and js/tests:", flush=True)
+        status = pages.result()
         output.seek(0)
         sys.stdout.buffer.write(output.read())
         sys.stdout.flush()
     return rest or status
+
+
+def _wait(process: subprocess.Popen[bytes], stopped: threading.Event) -> int:
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        stopped.set()
+        return process.wait()  # it was interrupted, too, and cleans up
+
+
+def _pages(options: list[str], output: IO[bytes], stopped: threading.Event) -> int:
+    """What has a browser: the journeys, and then vitest, unless somebody has stopped them or chosen tests."""
+    journeys = _run([*_pytest(options), JOURNEYS], Path.cwd(), output)
+    if options or stopped.is_set():
+        return journeys
+    return _run(["npm", "test"], JS, output) or journeys
+
+
+def _run(command: list[str], folder: Path, output: IO[bytes]) -> int:
+    return subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
 
 
 def _pytest(options: list[str]) -> list[str]:
