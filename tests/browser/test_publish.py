@@ -80,7 +80,7 @@ def notebook(context: BrowserContext, open_notebook: OpenNotebook, room_id: str)
 def test_colours_orientation_and_size_are_right(notebook: NotebookPage, codec: str, size: tuple[int, int]) -> None:
     notebook.execute(f"pub = room.publish(corners{size}, name='plot', codec={codec!r})")
     shows(notebook.page, "plot", COLOURS, size)
-    assert notebook.evaluate("pub.viewers") == 1
+    wait_for(lambda: notebook.evaluate("pub.viewers") == 1, 10, "the viewer is counted")
 
 
 def test_an_animation_is_seen_in_two_browsers_and_encoded_once(
@@ -96,7 +96,7 @@ def test_an_animation_is_seen_in_two_browsers_and_encoded_once(
         notebook.execute(f"value = {value}")
         for page in (notebook.page, second.page):
             shows(page, "plot", gray(value))
-    assert notebook.evaluate("pub.viewers") == 2
+    wait_for(lambda: notebook.evaluate("pub.viewers") == 2, 10, "the viewers are counted")
     other.close()
     wait_for(lambda: notebook.evaluate("pub.viewers") == 1, 20, "one of them is gone")
 

@@ -112,7 +112,7 @@ def test_what_the_other_kernel_publishes_is_read_here(room: rtc.Room, bob: Pytho
     frame = room.video("bob", stream).latest(timeout=20)
     assert frame.array.shape == (96, 128, 3)
     assert close_to(frame.array[50, 50].tolist(), 90)
-    assert bob.run("published.viewers") == 1
+    wait_for(lambda: bob.run("published.viewers") == 1, 10, "the other kernel knows of its viewer")
     bob.run("published.stop()")
     wait_for(lambda: stream not in [other.name for other in room.streams], 10, "the stream is gone")
 
@@ -134,7 +134,7 @@ def test_a_function_is_called_only_while_somebody_watches(room: rtc.Room, reader
         while_others_are_drawn(room, reader)
         assert called == 0
         shows(reader, stream, 100)
-        assert publication.viewers == 1
+        wait_for(lambda: publication.viewers == 1, 10, "the viewer is counted")
         stop_reading(reader, stream)
         wait_for(lambda: publication.viewers == 0, 20, "nobody watches")
         before = called
@@ -310,7 +310,7 @@ def test_a_name_in_use_is_replaced_and_viewers_stay(room: rtc.Room, reader: Pyth
     with room.publish(flat(180), name=stream) as second:
         shows(reader, stream, 180)
         assert first.state == "ended"
-        assert second.viewers == 1
+        wait_for(lambda: second.viewers == 1, 10, "the viewer is counted")
         first.stop()
         shows(reader, stream, 180)
 
