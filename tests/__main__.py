@@ -1,4 +1,4 @@
-"""All tests: ``python -m tests``; with pytest's options, those of Python that they leave.
+"""All tests: ``python -m tests``. With options of pytest: Python's alone, as they choose.
 
 Two lines of work at once: browser journeys wait more than they work, and so do the others. They could not share a process
 anyway: Playwright's event loop runs from the first journey on, and leaves none for tests that are coroutines.

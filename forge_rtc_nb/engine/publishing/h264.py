@@ -22,7 +22,7 @@ _AUTO, _IDR = 0, 1
 _SMALL = 640 * 480
 """Pixels up to which a slower preset is cheap; at 720p it takes half as long again, for a tenth of a dB."""
 _POOR = 0.03
-"""Bits a pixel below which motion is searched for with more care: it costs twice the time, and wins 2 to 5 dB there; at twice
+"""Bits a pixel below which motion is searched for with more care: it costs twice the time, and wins 2 to 6 dB there; at twice
 as many bits nothing."""
 BUFFER = 0.6
 """Seconds of the bitrate that frames may run ahead of it: a keyframe is a large part of this."""
