@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from forge_rtc_nb.engine.datachannel.association import Association
-from forge_rtc_nb.engine.datachannel.chunks import DATA, DATA_CHUNK, MASK, chunk, chunks_of, packet
+from forge_rtc_nb.engine.datachannel.chunks import DATA, DATA_CHUNK, MASK, chunk, chunks_of, packet, without_superseded
 from forge_rtc_nb.engine.datachannel.events import Closed, Event, Message
 from forge_rtc_nb.engine.datachannel.flight import FLYING
 
@@ -119,10 +119,14 @@ class Network:
             association = end.association
             if association.deadline is not None and association.deadline <= self.now:
                 association.on_timer(self.now)
+        arrived: dict[End, list[bytes]] = {}
         while self._packets and self._packets[0][0] <= self.now:
             _, _, end, data = heappop(self._packets)
-            end.association.receive(data, self.now)
-            check(end)
+            arrived.setdefault(end, []).append(data)
+        for end, together in arrived.items():
+            for data in without_superseded(together):
+                end.association.receive(data, self.now)
+                check(end)
         for end in (self.client, self.server):
             end.association.end_batch(self.now)
             self.flush(end)

@@ -13,6 +13,7 @@ from aiortc.rtcsctptransport import LOCAL_MAX_MESSAGE_SIZE, REMOTE_DEFAULT_MAX_M
 from pyee.asyncio import AsyncIOEventEmitter
 
 from ..datachannel.association import Association
+from ..datachannel.chunks import without_superseded
 from ..datachannel.events import (
     Closed,
     Established,
@@ -129,7 +130,7 @@ class FastSctpTransport(AsyncIOEventEmitter):
         association, now = self._association, time.monotonic()
         if association is None:
             return
-        for packet in packets:
+        for packet in without_superseded(packets):
             association.receive(packet, now)
         self._tell()
         self._unanswered += len(packets)

@@ -72,6 +72,9 @@ DATA_CHUNK = Struct("!BBHLHHL")
 LEADING_DATA = Struct("!8s4sBBHLHHL")
 """The common header, its checksum, and the header of a DATA chunk that comes first."""
 
+PLAIN_SACK: Final = COMMON_HEADER + CHUNK_HEADER + _SACK.size
+"""Bytes of a packet with a SACK alone, that tells neither of gaps nor of duplicates."""
+_TSN_AT: Final = COMMON_HEADER + CHUNK_HEADER
 
 _BEGIN: Final = (bytes([INIT]), bytes([COOKIE_ECHO]))
 
@@ -201,6 +204,30 @@ def parse_sack(value: bytes) -> tuple[int, int, list[tuple[int, int]]]:
     if len(value) < _SACK.size + 4 * gaps:
         raise Malformed(f"a SACK of {len(value)} bytes with {gaps} gaps")
     return tsn, window, list(_PAIR.iter_unpack(value[_SACK.size : _SACK.size + 4 * gaps]))
+
+
+def without_superseded(packets: Iterable[bytes]) -> Iterator[bytes]:
+    """What was read together, but for SACKs that the next packet says all of, and more: acknowledgements are cumulative.
+
+    Most implementations send one for every second packet, in a packet of its own: looking at each costs a sender more than its
+    packets do. Those with gap blocks, or with other chunks, stay.
+    """
+    before: bytes | None = None
+    for each in packets:
+        if before is not None and not (len(each) == PLAIN_SACK == len(before) and _supersedes(each, before)):
+            yield before
+        before = each
+    if before is not None:
+        yield before
+
+
+def _supersedes(later: bytes, earlier: bytes) -> bool:
+    """Of two packets of that size, from the same sender: RFC 1982 says which TSN is the later one."""
+    return (
+        later[COMMON_HEADER] == SACK == earlier[COMMON_HEADER]
+        and later[: COMMON_HEADER - 4] == earlier[: COMMON_HEADER - 4]
+        and not (word(later[_TSN_AT:]) - word(earlier[_TSN_AT:])) & 0x80000000
+    )
 
 
 def duplicates_in(value: bytes) -> list[int]:
