@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from forge_rtc_nb.kernel.engine_process import ALLOCATION
@@ -16,8 +17,10 @@ OURS, SMALL, SINGLE, STOCK, WRTC, CHROMIUM = "ours", "ours small", "ours single"
 PAIRS = [(kind, kind) for kind in (OURS, SMALL, SINGLE, STOCK, WRTC)]
 PAIRS += [(OURS, STOCK), (STOCK, OURS), (OURS, WRTC), (WRTC, OURS)]
 WITH_CHROMIUM = [(OURS, CHROMIUM), (WRTC, CHROMIUM), (CHROMIUM, OURS), (CHROMIUM, WRTC)]
-BYTES, FEW_BYTES, LOSSY_BYTES = 256_000_000, 32_000_000, 48_000_000
+BYTES, FEW_BYTES, LOSSY_BYTES, PAGE_BYTES = 256_000_000, 32_000_000, 48_000_000, 24_000_000
 """Of a transfer; few where aiortc as it is is at one end, which would take minutes, or a page."""
+TURNS = 4
+"""Transfers of each connection with a page, one after the other with those of the others."""
 LOSSES = (0.001, 0.01)
 ROUND_TRIPS = {"1k": (1024, 2000), "100k": (102_400, 500)}
 DELAYS = (0.01, 0.05)
@@ -65,17 +68,17 @@ def transfer(ends: Ends, size: int) -> float:
 
 def _rows(options: Options, measure: Callable[..., dict[str, Any]], cases: list[dict[str, Any]]) -> Rows:
     """Every case in turn, in each round."""
-    rows = []
-    for number in range(options.rounds):
-        for case in cases:
-            try:
-                row = {**case, **measure(options, **case)}
-            except Exception as error:  # this connection only
-                row = {**case, "error": f"{type(error).__name__}: {error}"}
-            figures = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if isinstance(value, float))
-            print(f"  round {number + 1}: {' to '.join(case['pair'])}: {row.get('error', figures)}", flush=True)
-            rows.append(row)
-    return rows
+    return [_row(number, case, partial(measure, options, **case)) for number in range(options.rounds) for case in cases]
+
+
+def _row(number: int, case: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        row = {**case, **measure()}
+    except Exception as error:  # this connection only
+        row = {**case, "error": f"{type(error).__name__}: {error}"}
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if isinstance(value, float))
+    print(f"  round {number + 1}: {' to '.join(case['pair'])}: {row.get('error', figures)}", flush=True)
+    return row
 
 
 def _size(options: Options, size: int) -> int:
@@ -119,13 +122,20 @@ def _through(options: Options, pair: tuple[str, str], loss: float = 0.0, delay: 
 
 
 def chromium(options: Options) -> Rows:
-    return _rows(options, _page, [{"pair": pair} for pair in WITH_CHROMIUM])
+    """Each round has all connections at once, used in turns: the rate of a page changes by a third within seconds."""
+    rows: Rows = []
+    for number in range(options.rounds):
+        with ExitStack() as stack:
+            ends = {pair: stack.enter_context(opened(pair)) for pair in WITH_CHROMIUM}
+            for each in ends.values():
+                transfer(each, MESSAGE * 64)
+            for _ in range(TURNS):
+                rows += [_row(number, {"pair": pair}, partial(_page, options, each)) for pair, each in ends.items()]
+    return rows
 
 
-def _page(options: Options, pair: tuple[str, str]) -> dict[str, Any]:
-    with opened(pair) as ends:
-        transfer(ends, MESSAGE * 64)
-        return {"mb_s": transfer(ends, _size(options, LOSSY_BYTES))}
+def _page(options: Options, ends: Ends) -> dict[str, Any]:
+    return {"mb_s": transfer(ends, _size(options, PAGE_BYTES))}
 
 
 def shares(options: Options) -> Rows:
