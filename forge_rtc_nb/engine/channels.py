@@ -29,7 +29,7 @@ class Sending:
     request: control.SendData
     parcels: dict[str, Parcel] = field(default_factory=dict)
     """Participant -> what it has not taken yet."""
-    told_at: float = 0.0
+    told_at: float = field(default_factory=time.monotonic)
 
 
 class OpenChannel:
