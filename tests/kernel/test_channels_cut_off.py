@@ -12,6 +12,8 @@ from tests.kernel.others import Sending, another_kernel, open_everywhere
 from tests.kernel.rooms import Join
 from tests.support import JupyterProcess
 
+pytestmark = pytest.mark.usefixtures("no_room_is_left")
+
 LARGE = np.zeros(1_000_000)
 
 
