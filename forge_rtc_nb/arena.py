@@ -1,7 +1,8 @@
 """The shared memory in which messages cross between kernel and engine: one nameless sparse file, cut into extents.
 
 Each of the two allocates in a half of its own, and tells the other where an extent begins. An extent is free again when
-nobody has a view of it any more, on either side: its owner keeps it (`Arena.lend`) until the other gave it back.
+nobody has a view of it any more, on either side: its owner keeps it (`Arena.lend`) until the other gave it back. Its pages go
+back to the system, at once or, where the next message may want them (`kept.py`), a moment later.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .errors import EngineDied
+from .kept import LEAST, SECONDS, Kept, Span
 from .memory import commit, create_file
 
 HALF = 64 << 30
@@ -44,13 +46,12 @@ def create_arena() -> int:
 class Extent:
     """Memory for one message. Views of it keep it; with the last one it is given back."""
 
-    def __init__(self, arena: Arena, offset: int, size: int, end: Callable[[int, int], None]) -> None:
+    def __init__(self, arena: Arena, span: Span, end: Callable[[Span], None]) -> None:
         self._arena = arena
         self._end = end
-        self._committed: set[int] = set()
-        """Steps that have their pages."""
-        self.offset = offset
-        self.size = size
+        self._span = span
+        self.offset = span.offset
+        self.size = span.size
 
     @property
     def __array_interface__(self) -> dict[str, Any]:
@@ -66,14 +67,14 @@ class Extent:
     def commit(self, start: int, end: int) -> None:
         """Have pages for bytes ``start`` to ``end``, and some around them; `MemoryError` where there are none. Call it before
         writing there."""
-        missing = [step for step in range(start // STEP, -(-end // STEP)) if step not in self._committed]
+        missing = [step for step in range(start // STEP, -(-end // STEP)) if step not in self._span.steps]
         for first, last in _runs(missing):  # few calls: after each, a kernel that computes takes 5 ms to come back to us
             begin = first * STEP
             self._arena.commit(self.offset + begin, min((last + 1) * STEP, self.size) - begin)
-        self._committed.update(missing)
+        self._span.steps.update(missing)
 
     def __del__(self) -> None:
-        self._end(self.offset, self.size)
+        self._end(self._span)
 
 
 class Arena:
@@ -100,20 +101,30 @@ class Arena:
         self._work: queue.SimpleQueue[bool] = queue.SimpleQueue()
         """False ends the thread."""
         self._lent: dict[int, tuple[Extent, int]] = {}
+        self._kept = Kept()
+        """By the remover, which gives it back in the end; there is none without it."""
 
     def allocate(self, size: int) -> Extent:
-        """An extent of our half, with no pages yet. `MemoryError` where none is free."""
+        """An extent of our half: with no pages yet, or with those and what is in them of an earlier one of this size.
+
+        `MemoryError` where none is free.
+        """
         self._check_open()
         self._mapping()
+        with self._lock:
+            kept = self._kept.take(size)
+        if kept is not None:
+            return Extent(self, kept, self._give_back)
         rounded = -(-max(size, 1) // PAGE) * PAGE
         start = self._take(rounded)
         if start is None:
-            self._remove_ended()
+            self._leave_kept()
             start = self._take(rounded)
         if start is None:
             raise MemoryError(f"no shared memory for {size} bytes: {HALF >> 30} GiB of messages are in use")
-        self._start_remover()
-        return Extent(self, start, size, self._give_back)
+        if self._used > FEW or size >= LEAST:
+            self._start_remover()
+        return Extent(self, Span(start, size, set()), self._give_back)
 
     def _take(self, rounded: int) -> int | None:
         with self._lock:
@@ -128,7 +139,7 @@ class Arena:
     def borrowed(self, offset: int, size: int, end: Callable[[int], None]) -> Extent:
         """An extent of the other's half; ``end`` is called with its offset when its last view is gone."""
         self._mapping()
-        return Extent(self, offset, size, lambda offset, size: self._end_borrowed(offset, size, end))
+        return Extent(self, Span(offset, size, set()), lambda span: self._end_borrowed(span, end))
 
     def lend(self, extent: Extent) -> int:
         """Keep an extent of ours until the other gives it back (`returned`); its offset."""
@@ -157,7 +168,13 @@ class Arena:
     def commit(self, offset: int, size: int) -> None:
         with self._file:
             self._check_open()
-            commit(self._fd, offset, size)
+            try:
+                commit(self._fd, offset, size)
+            except MemoryError:
+                if not self._kept:
+                    raise
+                self._leave_kept()
+                commit(self._fd, offset, size)
 
     def _check_open(self) -> None:
         if self._fd < 0:
@@ -179,25 +196,27 @@ class Arena:
             self.address = np.frombuffer(mapped, np.uint8, 1).ctypes.data
             self._map = mapped
 
-    def _end_borrowed(self, offset: int, size: int, end: Callable[[int], None]) -> None:
+    def _end_borrowed(self, span: Span, end: Callable[[int], None]) -> None:
         if self._fd >= 0:
-            end(offset)
+            end(span.offset)
         elif self._side == "kernel" and self._pid == os.getpid() and self._map is not None:
-            _remove(self._map, offset, size)  # the engine is gone, and gives nothing back any more
+            _remove(self._map, span.offset, span.size)  # the engine is gone, and gives nothing back any more
 
-    def _give_back(self, offset: int, size: int) -> None:
+    def _give_back(self, span: Span) -> None:
         """Called wherever the last view ends, by the garbage collector too, which may run while this thread has a lock."""
         if self._pid != os.getpid() or (self._fd < 0 and self._side == "engine"):
             return  # a forked child, whose parent goes on with it; or an engine that ends, and the kernel reads on
-        self._ended.append((offset, size))
+        is_watched = self._remover is not None and self._fd >= 0
+        if not (is_watched and self._kept.keep(span)):
+            self._ended.append((span.offset, span.size))
         if self._remover is not None:
             self._work.put(True)
-        if self._remover is None or self._fd < 0:
+        if not is_watched:
             self._remove_ended()
 
     def _start_remover(self) -> None:
         """Not by the garbage collector, which may run within whatever starts a thread."""
-        if self._used <= FEW or self._remover is not None:
+        if self._remover is not None:
             return
         with self._lock:
             if self._remover is None and self._fd >= 0:
@@ -207,8 +226,21 @@ class Arena:
                     self._remover = remover
 
     def _remove_all(self) -> None:
-        while self._work.get():
-            self._remove_ended()
+        while self._has_work():
+            self._leave_kept(SECONDS)
+        self._leave_kept()
+
+    def _has_work(self) -> bool:
+        """Wait until something is to be removed, or may be; false at the end."""
+        try:
+            return self._work.get(timeout=SECONDS if self._kept else None)
+        except queue.Empty:
+            return True
+
+    def _leave_kept(self, seconds: float = 0.0) -> None:
+        with self._lock:
+            over = self._kept.leave(seconds)
+        self._ended += [(span.offset, span.size) for span in over]
         self._remove_ended()
 
     def _remove_ended(self) -> None:
@@ -244,7 +276,7 @@ class Arena:
 
     @property
     def in_use(self) -> int:
-        """Bytes of our half that messages have."""
+        """Bytes of our half that messages have, or had a moment ago (`kept.py`)."""
         with self._lock:
             self._settle()
             return self._used

@@ -241,6 +241,7 @@ def test_a_thousand_messages_that_never_end_take_no_more_than_the_queue(
 
 
 def test_declaring_much_takes_nothing(on: Attack, in_use: Callable[[], int]) -> None:
+    wait_for(lambda: in_use() < 100_000, what="earlier messages are gone")
     on.wire.send(begin(2**30))
     wait_for(lambda: any(isinstance(f, Credit) and f.total > 2**30 for f in on.wire.heard), what="it has its room")
     assert in_use() < 100_000

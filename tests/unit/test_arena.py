@@ -356,7 +356,7 @@ def test_another_process_reads_writes_and_gives_back(ends: Pair) -> None:
     assert given == f"[{offset}]", done.stderr
     assert set(kernel.borrowed(int(answer), 300_000, lambda offset: None).memory) == {6}
     kernel.returned(offset)
-    assert kernel.in_use == 0
+    wait_for(lambda: kernel.in_use == 0, what="it is free")
 
 
 def test_what_an_engine_lent_outlives_it_and_is_removed_by_the_kernel(ends: Pair) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from forge_rtc_nb import arena as arena_module
 from forge_rtc_nb.arena import FEW, HALF, PAGE, REMOVED_AT_ONCE, Arena, Side, create_arena
+from forge_rtc_nb.kept import LEAST
 from tests.support import wait_for
 from tests.unit.arenas import Pair, ends, filled, pages
 
@@ -69,7 +70,7 @@ def test_other_threads_have_turns_while_memory_is_given_back(ends: Pair, monkeyp
 
 def test_little_memory_is_given_back_at_once_and_without_a_thread(ends: Pair) -> None:
     kernel, _, fd = ends
-    extents = [filled(kernel, FEW // 4) for _ in range(4)]
+    extents = [filled(kernel, LEAST - PAGE) for _ in range(FEW // LEAST)]
     del extents
     assert (kernel.in_use, pages(fd)) == (0, 0)
     assert kernel._remover is None
