@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
 import pytest
@@ -54,8 +54,10 @@ def sent() -> list[Message]:
 
 
 @pytest.fixture
-def arena() -> Arena:
-    return Arena(create_arena(), "engine")
+def arena() -> Iterator[Arena]:
+    arena = Arena(create_arena(), "engine")
+    yield arena
+    arena.close()
 
 
 @pytest.fixture
@@ -112,5 +114,5 @@ async def test_values_of_the_mapping_take_no_memory_after_the_room_is_left(room:
     del extent
     assert arena.in_use > 0
     room.data.end()
-    assert arena.in_use == 0
+    await await_for(lambda: arena.in_use == 0, what="it is free")
     room.data.set_shared(SetShared(1, "r", "w", 1.0, None))  # it is gone, and says so by a reply
