@@ -6,7 +6,7 @@
 /** Bytes in one message of a data channel. */
 export const MAX_FRAME = 262144;
 /** Bytes in a frame that a sender fills. */
-export const CHUNK = 65536;
+export const CHUNK = 64512;
 export const MAX_HEADER = 16384;
 /** Bytes of `{}`. */
 export const MIN_HEADER = 2;
