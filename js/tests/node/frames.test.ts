@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { CHUNK, decode, encode, type Frame, FrameError } from "../../src/data/frames";
+import { decode, encode, type Frame, FrameError, MAX_FRAME } from "../../src/data/frames";
 
 interface Case {
   hex: string;
@@ -61,7 +61,7 @@ describe("a frame", () => {
     { type: "credit", total: 2 ** 53 },
     { type: "more", number: 1, offset: 0, body: new Uint8Array() },
     { type: "more", number: 1, offset: 2 ** 53 - 1, body: new Uint8Array(1) },
-    { type: "more", number: 1, offset: 0, body: new Uint8Array(4 * CHUNK) },
+    { type: "more", number: 1, offset: 0, body: new Uint8Array(MAX_FRAME) },
     { type: "begin", number: 1, size: 0, header: new Uint8Array(1), body: new Uint8Array() },
     { type: "begin", number: 1, size: 0, header: new Uint8Array(2), body: new Uint8Array(1) },
   ])("that would not be read is not written: %o", (frame) => {
