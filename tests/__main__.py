@@ -1,6 +1,6 @@
 """All tests: ``python -m tests``. With options of pytest: Python's alone, as they choose.
 
-Three lines of work at once: browser journeys wait more than they work, and so do kernels. They could not share a process
+Two lines of work at once: browser journeys wait more than they work, and so do the others. They could not share a process
 anyway: Playwright's event loop runs from the first journey on, and leaves none for tests that are coroutines.
 """
 
@@ -10,44 +10,26 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-JOURNEYS = ("tests/browser",)
-QUICK = ("tests/server", "tests/unit")
-"""Without kernels and engines; some minutes of computing."""
+JOURNEYS = "tests/browser"
 JS = Path(__file__).parents[1] / "js"
-
-Work = Callable[[IO[bytes]], int]
 
 
 def main(options: list[str]) -> int:
-    """0 where all passed. What the lines beside print comes after the rest."""
+    """0 where all passed. What the journeys and vitest print comes after the rest."""
     stopped = threading.Event()
-
-    def quick(output: IO[bytes]) -> int:
-        """And then vitest, unless somebody has stopped them or chosen tests."""
-        python = _run([*_pytest(options), *QUICK], Path.cwd(), output)
-        if options or stopped.is_set():
-            return python
-        return _run(["npm", "test"], JS, output) or python
-
-    with ThreadPoolExecutor() as beside:
-        lines = {
-            beside.submit(_kept, quick): f"{', '.join(QUICK)}, js/tests",
-            beside.submit(_kept, lambda output: _run([*_pytest(options), *JOURNEYS], Path.cwd(), output)): ", ".join(JOURNEYS),
-        }
-        rest = _wait(subprocess.Popen([*_pytest(options), *(f"--ignore={folder}" for folder in (*JOURNEYS, *QUICK))]), stopped)
-        statuses = [rest]
-        for line, name in lines.items():
-            status, output = line.result()
-            print(f"\nand {name}:", flush=True)
-            sys.stdout.buffer.write(output)
-            sys.stdout.flush()
-            statuses.append(status)
-    return max(statuses, key=abs)
+    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as beside:
+        pages = beside.submit(_pages, options, output, stopped)
+        rest = _wait(subprocess.Popen([*_pytest(options), f"--ignore={JOURNEYS}"]), stopped)
+        print(f"\nand {JOURNEYS}, and js/tests:", flush=True)
+        status = pages.result()
+        output.seek(0)
+        sys.stdout.buffer.write(output.read())
+        sys.stdout.flush()
+    return rest or status
 
 
 def _wait(process: subprocess.Popen[bytes], stopped: threading.Event) -> int:
@@ -58,12 +40,12 @@ def _wait(process: subprocess.Popen[bytes], stopped: threading.Event) -> int:
         return process.wait()  # it was interrupted, too, and cleans up
 
 
-def _kept(work: Work) -> tuple[int, bytes]:
-    """Its status, and all that it printed."""
-    with tempfile.TemporaryFile() as output:
-        status = work(output)
-        output.seek(0)
-        return status, output.read()
+def _pages(options: list[str], output: IO[bytes], stopped: threading.Event) -> int:
+    """What has a browser: the journeys, and then vitest, unless somebody has stopped them or chosen tests."""
+    journeys = _run([*_pytest(options), JOURNEYS], Path.cwd(), output)
+    if options or stopped.is_set():
+        return journeys
+    return _run(["npm", "test"], JS, output) or journeys
 
 
 def _run(command: list[str], folder: Path, output: IO[bytes]) -> int:
