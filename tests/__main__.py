@@ -1,7 +1,8 @@
 """All tests: ``python -m tests``. With options of pytest: Python's alone, as they choose.
 
 Two lines of work at once: browser journeys wait more than they work, and so do the others. They could not share a process
-anyway: Playwright's event loop runs from the first journey on, and leaves none for tests that are coroutines.
+anyway: Playwright's event loop runs from the first journey on, and leaves none for tests that are coroutines. Three would be
+faster yet, and on two cores late for what tests wait for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-JOURNEYS = "tests/browser"
+JOURNEYS, AFTERWARDS = "tests/browser", "tests/server"
 JS = Path(__file__).parents[1] / "js"
 
 
@@ -23,8 +24,8 @@ def main(options: list[str]) -> int:
     stopped = threading.Event()
     with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as beside:
         pages = beside.submit(_pages, options, output, stopped)
-        rest = _wait(subprocess.Popen([*_pytest(options), f"--ignore={JOURNEYS}"]), stopped)
-        print(f"\nand {JOURNEYS}, and js/tests:", flush=True)
+        rest = _wait(subprocess.Popen([*_pytest(options), f"--ignore={JOURNEYS}", f"--ignore={AFTERWARDS}"]), stopped)
+        print(f"\nand {JOURNEYS}, {AFTERWARDS} and js/tests:", flush=True)
         status = pages.result()
         output.seek(0)
         sys.stdout.buffer.write(output.read())
@@ -41,11 +42,16 @@ def _wait(process: subprocess.Popen[bytes], stopped: threading.Event) -> int:
 
 
 def _pages(options: list[str], output: IO[bytes], stopped: threading.Event) -> int:
-    """What has a browser: the journeys, and then vitest, unless somebody has stopped them or chosen tests."""
-    journeys = _run([*_pytest(options), JOURNEYS], Path.cwd(), output)
+    """The journeys, as much of the rest as lets both lines end together, and, unless somebody has chosen tests, vitest.
+
+    Nothing more where somebody has stopped them.
+    """
+    status = _run([*_pytest(options), JOURNEYS], Path.cwd(), output)
+    if not stopped.is_set():
+        status = _run([*_pytest(options), AFTERWARDS], Path.cwd(), output) or status
     if options or stopped.is_set():
-        return journeys
-    return _run(["npm", "test"], JS, output) or journeys
+        return status
+    return _run(["npm", "test"], JS, output) or status
 
 
 def _run(command: list[str], folder: Path, output: IO[bytes]) -> int:
