@@ -219,8 +219,7 @@ def test_block_keeps_the_first_few_in_order(make: Make) -> None:
     wait_for(lambda: stream.latest().index > start + 20, what="the queue is full")
     indexes = [next(frames).index for _ in range(4)]
     assert indexes[0] <= start + 4
-    assert indexes == sorted(set(indexes))
-    assert indexes[-1] <= start + 20  # none of those that came when it was full; a busy machine leaves some out before
+    assert indexes == list(range(indexes[0], indexes[0] + 4))
     assert next(frames).index > start + 20
     frames.close()
 
