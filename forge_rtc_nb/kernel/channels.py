@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ import msgspec
 from .. import control, protocol
 from ..arrays import InvalidValue
 from ..control import Body
-from ..errors import ChannelClosed, NotInRoom, RTCError, SendTimeout
+from ..errors import ChannelClosed, EngineDied, NotInRoom, RTCError, SendTimeout
 from .arrivals import Arrivals, Arrived
 from .host import Host
 from .outgoing import Posted, Send, post
@@ -109,18 +109,22 @@ class Channel:
         Errors: `TypeError` and `ValueError` (what cannot be sent), `MessageTooLarge`, `SendTimeout` (it names the slow ones;
         the others have it), `PeerNotFound`, `ChannelClosed`, `NotInRoom`, `MemoryError`.
         """
-        send = self._start(value, to)
-        try:
-            self._watch(send, timeout, progress)
-        except BaseException:
-            send.abandon()
-            raise
-        finally:
-            send.close()
+        with self._ended_first():
+            send = self._start(value, to)
+            try:
+                self._watch(send, timeout, progress)
+            except BaseException:
+                send.abandon()
+                raise
+            finally:
+                send.close()
 
     async def asend(self, value: Any, to: To = None, timeout: float | None = 30.0) -> None:
         """`send` for coroutines; the value is copied before it first waits."""
-        send = self._start(value, to)
+        with self._ended_first():
+            await self._asend(self._start(value, to), timeout)
+
+    async def _asend(self, send: Send, timeout: float | None) -> None:
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
@@ -130,7 +134,7 @@ class Channel:
         send.then(wake)
         try:
             await asyncio.wait_for(done.wait(), timeout)
-            self._finish(send)
+            send.result()
         except TimeoutError:
             self._slow(await asyncio.to_thread(send.cancel), timeout)
         except BaseException:
@@ -246,18 +250,20 @@ class Channel:
         bar, arrived = Progress(send.size, f"channel {self.name!r}", progress), False
         try:
             if send.wait(timeout, bar.step, lambda: bar.update(send.sent)):
-                self._finish(send)
+                send.result()
             else:
                 self._slow(send.cancel(), timeout)
             arrived = True
         finally:
             bar.close(arrived)
 
-    def _finish(self, send: Send) -> None:
+    @contextlib.contextmanager
+    def _ended_first(self) -> Iterator[None]:
+        """Where the channel's end, or the room's, is why the engine does not answer: that."""
         try:
-            send.result()
-        except ChannelClosed as error:
-            raise (self._arrivals.over or error).again() from None  # the room's end, where it is that
+            yield
+        except (ChannelClosed, EngineDied) as error:
+            raise (self._arrivals.over or error).again() from None
 
     def _slow(self, ids: list[str], timeout: float | None) -> None:
         if not ids:

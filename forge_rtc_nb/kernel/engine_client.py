@@ -15,7 +15,7 @@ from .. import control
 from ..arena import Arena
 from ..control import Control
 from ..control_stream import Message, Unpacker, pack
-from ..errors import EngineDied, RTCError, RTCTimeout
+from ..errors import EngineDied, NotInRoom, RTCError, RTCTimeout
 from .engine_process import EngineProcess
 from .mailbox import Mailbox
 from .requests import Request, error_of
@@ -93,7 +93,7 @@ class EngineClient:
             del self._listeners[room]
 
     def request(self, message: Callable[[int], Control], timeout: float) -> Any:
-        """Send a request and wait for its reply. Errors: the engine's own, `RTCTimeout`, `EngineDied`."""
+        """Send a request and wait for its reply. Errors: the engine's own, `RTCTimeout`, `EngineDied`, `NotInRoom`."""
         request = self.start(message)
         try:
             if not request.wait(timeout):
@@ -127,9 +127,11 @@ class EngineClient:
         self._replies.pop(number, None)
 
     @property
-    def death(self) -> EngineDied:
-        """What to raise where the engine is gone."""
-        return self._died.again() if self._died is not None else EngineDied("the engine is closed; join again")
+    def death(self) -> RTCError:
+        """What to raise where the engine is gone: it died, or every room was left."""
+        return (
+            self._died.again() if self._died is not None else NotInRoom("the room was left, and the engine closed; join again")
+        )
 
     @property
     def memory(self) -> int:
@@ -178,7 +180,7 @@ class EngineClient:
 
     def _close_view(self, view: RingView[Any]) -> None:
         if self._views.pop(view.number, None) is not None and self.alive:
-            with contextlib.suppress(EngineDied):
+            with contextlib.suppress(RTCError):
                 self.send(control.CloseView(view.number))
 
     def acquire(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from .. import control, errors
-from ..errors import EngineDied, RTCError
+from ..errors import RTCError
 
 _ERRORS: dict[str, type[RTCError]] = {
     cls.code: cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, RTCError)
@@ -25,7 +25,7 @@ class Asked(Protocol):
     """The client that sent it."""
 
     @property
-    def death(self) -> EngineDied: ...
+    def death(self) -> RTCError: ...
 
     def forget(self, number: int) -> None: ...
 
@@ -53,7 +53,7 @@ class Request:
             call()
 
     def result(self) -> Any:
-        """The reply's value. Errors: the engine's own, `EngineDied`."""
+        """The reply's value. Errors: the engine's own, `EngineDied`, `NotInRoom`."""
         if self.reply is None:
             raise self._client.death
         if self.reply.error is not None:

@@ -32,8 +32,9 @@ def room(jupyter: JupyterProcess, join: Join, room_id: str) -> Iterator[rtc.Room
     [
         (lambda room, channel: channel.close(), rtc.ChannelClosed),
         (lambda room, channel: room.leave(), (rtc.ChannelClosed, rtc.NotInRoom)),
+        (lambda room, channel: room._finish(rtc.NotInRoom("left"), "left"), rtc.NotInRoom),
     ],
-    ids=["the channel is closed", "the room is left"],
+    ids=["the channel is closed", "the room is left", "the room is left, and the engine has no time to answer"],
 )
 def test_a_send_that_is_cut_off_raises(
     room: rtc.Room, end: Callable[[rtc.Room, rtc.Channel], None], error: type[BaseException]

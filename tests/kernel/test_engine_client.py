@@ -237,7 +237,7 @@ def test_closing_wakes_whoever_waits() -> None:
     pid = client.pid
     threading.Timer(0.2, client.close).start()
     threading.Timer(0.4, os.kill, (pid, signal.SIGCONT)).start()
-    with pytest.raises(EngineDied, match="closed"):
+    with pytest.raises(NotInRoom, match="closed"):
         client.request(lambda req: control.Leave(req, "r"), 30)
     wait_for(lambda: not psutil.pid_exists(pid), what="the engine ends")
 
