@@ -7,6 +7,7 @@ faster yet, and on two cores late for what tests wait for.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from typing import IO
 
 JOURNEYS, AFTERWARDS = "tests/browser", "tests/server"
 JS = Path(__file__).parents[1] / "js"
+ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""With bytecode: hundreds of kernels and engines would compile all modules again, a quarter of a second each."""
 
 
 def main(options: list[str]) -> int:
@@ -24,7 +27,9 @@ def main(options: list[str]) -> int:
     stopped = threading.Event()
     with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as beside:
         pages = beside.submit(_pages, options, output, stopped)
-        rest = _wait(subprocess.Popen([*_pytest(options), f"--ignore={JOURNEYS}", f"--ignore={AFTERWARDS}"]), stopped)
+        rest = _wait(
+            subprocess.Popen([*_pytest(options), f"--ignore={JOURNEYS}", f"--ignore={AFTERWARDS}"], env=ENVIRON), stopped
+        )
         print(f"\nand {JOURNEYS}, {AFTERWARDS} and js/tests:", flush=True)
         status = pages.result()
         output.seek(0)
@@ -55,7 +60,7 @@ def _pages(options: list[str], output: IO[bytes], stopped: threading.Event) -> i
 
 
 def _run(command: list[str], folder: Path, output: IO[bytes]) -> int:
-    return subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+    return subprocess.run(command, cwd=folder, env=ENVIRON, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
 
 
 def _pytest(options: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwr
 
 from tests.browser.bars import write_bars
 from tests.browser.lab import NotebookPage
+from tests.browser.lobby import Lobby
 from tests.support import JupyterProcess, chromium_path
 
 QUIET = [
@@ -54,9 +55,16 @@ def chromium(launch: Callable[..., Browser]) -> Iterator[Browser]:
     browser.close()
 
 
+@pytest.fixture(scope="session")
+def lobby(chromium: Browser, jupyter: JupyterProcess) -> Iterator[Lobby]:
+    lobby = Lobby(chromium, jupyter)
+    yield lobby
+    lobby.close()
+
+
 @pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    context = chromium.new_context(viewport={"width": 1200, "height": 1000})
+def context(lobby: Lobby) -> Iterator[BrowserContext]:
+    context = lobby.enter()
     yield context
     context.close()
 

@@ -9,11 +9,10 @@ from typing import Any, Self
 
 from playwright.sync_api import BrowserContext, Locator, Page
 
+from tests.browser import lobby
+from tests.browser.lobby import PAGE_LIMIT
 from tests.remote_kernel import RemoteKernel
 from tests.support import JupyterProcess, deleted, wait_for
-
-PAGE_LIMIT = 60_000
-"""Milliseconds for a cold JupyterLab on a busy machine."""
 
 
 @dataclass
@@ -34,12 +33,16 @@ class NotebookPage:
 
     @classmethod
     def visit(cls, server: JupyterProcess, context: BrowserContext, path: str) -> Self:
-        """Open a notebook that is there."""
-        page = context.new_page()
+        """Open a notebook that is there, in the page that waits for one (`lobby.py`) or in a new one."""
+        waiting = lobby.waiting_page(context, server)
+        page = waiting or context.new_page()
         opened = cls(server, page, path, [])
         page.on("pageerror", lambda error: opened.errors.append(str(error)))
-        place = f"lab/workspaces/{secrets.token_hex(4)}/tree/{path}?reset&" if server.app == "lab" else f"notebooks/{path}?"
-        page.goto(f"{server.page_url}{place}token={server.token}", timeout=PAGE_LIMIT)
+        if waiting is not None:
+            lobby.open_document(waiting, path)
+        else:
+            place = f"lab/workspaces/{secrets.token_hex(4)}/tree/{path}?" if server.app == "lab" else f"notebooks/{path}?"
+            page.goto(f"{server.page_url}{place}token={server.token}", timeout=PAGE_LIMIT)
         opened.wait_until_idle()
         return opened
 

@@ -8,6 +8,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.lab import NotebookPage
+from tests.browser.lobby import run_first
 from tests.support import wait_for
 
 OpenNotebook = Callable[..., NotebookPage]
@@ -94,7 +95,7 @@ def hears(page: Page, left: float, right: float) -> None:
 def test_a_tone_from_numpy_is_heard_in_two_browsers_in_stereo(
     context: BrowserContext, chromium: Browser, open_notebook: OpenNotebook, room_id: str
 ) -> None:
-    context.add_init_script(NOTE_PLAYERS)
+    run_first(context, NOTE_PLAYERS)
     notebook = open_notebook(context, [JOIN.format(room=room_id)])
     notebook.run_all()
     notebook.room_joined()
@@ -105,7 +106,7 @@ def test_a_tone_from_numpy_is_heard_in_two_browsers_in_stereo(
     )
     hears(notebook.page, 440, 1000)
     with chromium.new_context() as second:
-        second.add_init_script(NOTE_PLAYERS)
+        run_first(second, NOTE_PLAYERS)
         other = open_notebook(second, [JOIN.format(room=room_id)])
         other.run_all()
         other.room_joined()
@@ -132,7 +133,7 @@ def test_a_tone_from_numpy_is_heard_in_two_browsers_in_stereo(
 
 
 def test_the_microphone_goes_through_numpy_and_back(context: BrowserContext, open_notebook: OpenNotebook, room_id: str) -> None:
-    context.add_init_script(NOTE_PLAYERS)
+    run_first(context, NOTE_PLAYERS)
     notebook = open_notebook(context, [JOIN.format(room=room_id)])
     notebook.run_all()
     notebook.room_joined()

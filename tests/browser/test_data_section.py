@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, expect
 
 from tests.browser.lab import NotebookPage
+from tests.browser.lobby import run_first
 from tests.remote_kernel import RemoteKernel
 from tests.support import JupyterProcess, wait_for
 
@@ -38,10 +39,11 @@ room.shared["<b>step</b>"] = np.int64(7)
 
 @pytest.fixture
 def notebook(context: BrowserContext, open_notebook: Callable[..., NotebookPage], room_id: str) -> NotebookPage:
-    context.add_init_script(
+    run_first(
+        context,
         "window.channels = []; const create = RTCPeerConnection.prototype.createDataChannel;"
         "RTCPeerConnection.prototype.createDataChannel = function (...a)"
-        "{ const channel = create.apply(this, a); channels.push(channel); return channel; };"
+        "{ const channel = create.apply(this, a); channels.push(channel); return channel; };",
     )
     opened = open_notebook(context, ["import forge_rtc_nb as rtc", f"room = rtc.join({room_id!r}, name='mine')\nroom"])
     opened.run_all()

@@ -8,6 +8,7 @@ from playwright.sync_api import BrowserContext, Playwright, expect
 
 from tests.browser.conftest import QUIET
 from tests.browser.lab import NotebookPage
+from tests.browser.lobby import run_first
 from tests.remote_kernel import RemoteKernel
 from tests.support import JupyterProcess, chromium_path, wait_for
 
@@ -27,7 +28,7 @@ DEVICE = "document.querySelector('.forge-rtc-local video').srcObject.getTracks()
 
 
 def opened(context: BrowserContext, open_notebook: OpenNotebook, room_id: str) -> NotebookPage:
-    context.add_init_script(COUNT_OFFERS)
+    run_first(context, COUNT_OFFERS)
     notebook = open_notebook(context, [JOIN.format(room=room_id)])
     notebook.run_all()
     notebook.room_joined()

@@ -13,6 +13,7 @@ from playwright.sync_api import BrowserContext
 
 from tests.browser.bars import HEIGHT, WIDTH
 from tests.browser.lab import NotebookPage
+from tests.browser.lobby import run_first
 from tests.support import JupyterProcess, free_port, stop_process, wait_for
 
 RELAY_ONLY = """
@@ -72,7 +73,7 @@ def server(coturn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ju
 def test_frames_through_turn_and_nothing_else(
     server: JupyterProcess, context: BrowserContext, open_notebook: Callable[..., NotebookPage], room_id: str
 ) -> None:
-    context.add_init_script(RELAY_ONLY)
+    run_first(context, RELAY_ONLY)
     notebook = open_notebook(context, ["import forge_rtc_nb as rtc", f"room = rtc.join({room_id!r})\nroom"], server)
     notebook.run_all()
     notebook.room_joined()

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser.bars import COLOURS, HEIGHT, WIDTH
 from tests.browser.lab import NotebookPage
+from tests.browser.lobby import run_first
 from tests.support import JupyterProcess, wait_for
 
 OpenNotebook = Callable[..., NotebookPage]
@@ -67,7 +68,7 @@ def project(pytestconfig: pytest.Config) -> str:
 def test_frames_in_numpy_are_what_the_camera_shows(
     codecs: str, context: BrowserContext, open_notebook: OpenNotebook, room_id: str, project: str
 ) -> None:
-    context.add_init_script(RECORD_CONNECTIONS)
+    run_first(context, RECORD_CONNECTIONS)
     notebook = open_notebook(context, cells(room_id, codecs))
     notebook.run_all()
     notebook.room_joined()

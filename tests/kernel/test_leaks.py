@@ -21,7 +21,7 @@ from forge_rtc_nb.kernel.engine_client import engines
 from tests.kernel.tabs import running_tab
 from tests.support import JupyterProcess, wait_for
 
-ROUNDS = 20
+ROUNDS = 8
 
 
 def held() -> dict[str, object]:

@@ -21,7 +21,7 @@ from tests.python_process import PythonProcess
 from tests.support import wait_for
 
 MB = 1 << 20
-CYCLES = [20, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+CYCLES = [8, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
 MOST_GROWTH = 48
 """MB of a process over all cycles: allocators keep some, and codecs have caches. A ring that stays has 22 each time."""
 

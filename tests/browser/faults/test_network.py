@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext
 
 from tests.browser.faults.conftest import GoLive, Live
+from tests.browser.lobby import run_first
 from tests.support import JupyterProcess
 from tests.tcp_gate import TcpGate
 from tests.udp_proxy import UdpProxy
@@ -28,8 +29,8 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 def proxy(context: BrowserContext) -> Iterator[UdpProxy]:
     """The only way out for the media of the test's context."""
     with UdpProxy() as proxy:
-        context.add_init_script(proxy.script)
-        context.add_init_script(COUNT_CONNECTIONS)
+        run_first(context, proxy.script)
+        run_first(context, COUNT_CONNECTIONS)
         yield proxy
 
 
