@@ -17,10 +17,10 @@ OURS, SMALL, SINGLE, STOCK, WRTC, CHROMIUM = "ours", "ours small", "ours single"
 PAIRS = [(kind, kind) for kind in (OURS, SMALL, SINGLE, STOCK, WRTC)]
 PAIRS += [(OURS, STOCK), (STOCK, OURS), (OURS, WRTC), (WRTC, OURS)]
 WITH_CHROMIUM = [(OURS, CHROMIUM), (WRTC, CHROMIUM), (CHROMIUM, OURS), (CHROMIUM, WRTC)]
-BYTES, FEW_BYTES, LOSSY_BYTES, PAGE_BYTES = 256_000_000, 32_000_000, 48_000_000, 24_000_000
-"""Of a transfer; few where aiortc as it is is at one end, which would take minutes, or a page."""
+BYTES, FEW_BYTES, LOSSY_BYTES, PAGE_BYTES = 256_000_000, 32_000_000, 48_000_000, 96_000_000
+"""Of each connection in a round; few where aiortc as it is is at one end, which would take minutes, or a page."""
 TURNS = 4
-"""Transfers of each connection with a page, one after the other with those of the others."""
+"""In which a round transfers them, and goes there and back."""
 LOSSES = (0.001, 0.01)
 ROUND_TRIPS = {"1k": (1024, 2000), "100k": (102_400, 500)}
 DELAYS = (0.01, 0.05)
@@ -86,16 +86,28 @@ def _size(options: Options, size: int) -> int:
 
 
 def rates(options: Options) -> Rows:
-    return _rows(options, _rate, [{"pair": pair} for pair in PAIRS])
+    return _in_turns(options, PAIRS, _rate)
 
 
-def _rate(options: Options, pair: tuple[str, str]) -> dict[str, Any]:
-    with opened(pair) as ends:
-        transfer(ends, MESSAGE * 64)  # windows begin small
-        row: dict[str, Any] = {"mb_s": transfer(ends, _size(options, FEW_BYTES if STOCK in pair else BYTES))}
-        for name, (size, count) in ROUND_TRIPS.items() if pair[0] == pair[1] else ():
-            row[f"round_trip_{name}_ms"] = _round_trip(ends, size, count // 10 if options.quick else count)
-        return row
+def _in_turns(options: Options, pairs: list[tuple[str, str]], measure: Callable[..., dict[str, Any]]) -> Rows:
+    """Each round has all connections at once, used one after the other, again and again: what a machine or a page does in a
+    second changes by a third within a minute."""
+    rows: Rows = []
+    for number in range(options.rounds):
+        with ExitStack() as stack:
+            ends = {pair: stack.enter_context(opened(pair)) for pair in pairs}
+            for each in ends.values():
+                transfer(each, MESSAGE * 64)  # windows begin small
+            for _ in range(TURNS):
+                rows += [_row(number, {"pair": pair}, partial(measure, options, pair, each)) for pair, each in ends.items()]
+    return rows
+
+
+def _rate(options: Options, pair: tuple[str, str], ends: Ends) -> dict[str, Any]:
+    row: dict[str, Any] = {"mb_s": transfer(ends, _size(options, FEW_BYTES if STOCK in pair else BYTES) // TURNS)}
+    for name, (size, count) in ROUND_TRIPS.items() if pair[0] == pair[1] else ():
+        row[f"round_trip_{name}_ms"] = _round_trip(ends, size, count // (10 if options.quick else 1) // TURNS)
+    return row
 
 
 def _round_trip(ends: Ends, size: int, count: int) -> float:
@@ -122,20 +134,11 @@ def _through(options: Options, pair: tuple[str, str], loss: float = 0.0, delay: 
 
 
 def chromium(options: Options) -> Rows:
-    """Each round has all connections at once, used in turns: the rate of a page changes by a third within seconds."""
-    rows: Rows = []
-    for number in range(options.rounds):
-        with ExitStack() as stack:
-            ends = {pair: stack.enter_context(opened(pair)) for pair in WITH_CHROMIUM}
-            for each in ends.values():
-                transfer(each, MESSAGE * 64)
-            for _ in range(TURNS):
-                rows += [_row(number, {"pair": pair}, partial(_page, options, each)) for pair, each in ends.items()]
-    return rows
+    return _in_turns(options, WITH_CHROMIUM, _page)
 
 
-def _page(options: Options, ends: Ends) -> dict[str, Any]:
-    return {"mb_s": transfer(ends, _size(options, PAGE_BYTES))}
+def _page(options: Options, pair: tuple[str, str], ends: Ends) -> dict[str, Any]:
+    return {"mb_s": transfer(ends, _size(options, PAGE_BYTES) // TURNS)}
 
 
 def shares(options: Options) -> Rows:
