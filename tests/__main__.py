@@ -1,8 +1,7 @@
 """All tests: ``python -m tests``. With options of pytest: Python's alone, as they choose.
 
-Two lines of work at once: browser journeys wait more than they work, and so do the others. They could not share a process
-anyway: Playwright's event loop runs from the first journey on, and leaves none for tests that are coroutines. Three would be
-faster yet, and on two cores late for what tests wait for.
+Three lines of work at once: browser journeys wait more than they work, and so do kernels; the third line is short. The first
+two could not share a process anyway: Playwright's event loop runs from the first journey on, and leaves none for coroutines.
 """
 
 from __future__ import annotations
@@ -16,26 +15,34 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-JOURNEYS, AFTERWARDS = "tests/browser", "tests/server"
+JOURNEYS, SHORT = ["tests/browser"], ["tests/unit", "tests/server"]
 JS = Path(__file__).parents[1] / "js"
 ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """With bytecode: hundreds of kernels and engines would compile all modules again, a quarter of a second each."""
+NONE_CHOSEN = 5
+"""pytest's status where the options leave nothing of a line."""
 
 
 def main(options: list[str]) -> int:
-    """0 where all passed. What the journeys and vitest print comes after the rest."""
+    """0 where all passed. What the other lines print comes after the first."""
     stopped = threading.Event()
-    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as beside:
-        pages = beside.submit(_pages, options, output, stopped)
-        rest = _wait(
-            subprocess.Popen([*_pytest(options), f"--ignore={JOURNEYS}", f"--ignore={AFTERWARDS}"], env=ENVIRON), stopped
-        )
-        print(f"\nand {JOURNEYS}, {AFTERWARDS} and js/tests:", flush=True)
-        status = pages.result()
-        output.seek(0)
-        sys.stdout.buffer.write(output.read())
-        sys.stdout.flush()
-    return rest or status
+    with ThreadPoolExecutor(2) as beside, tempfile.TemporaryFile() as journeys, tempfile.TemporaryFile() as short:
+        lines = [
+            (beside.submit(_run, _pytest(options, *JOURNEYS), Path.cwd(), journeys), journeys),
+            (beside.submit(_short, options, short, stopped), short),
+        ]
+        rest = [f"--ignore={folder}" for folder in (*JOURNEYS, *SHORT)]
+        status = _passed(_wait(subprocess.Popen(_pytest(options, *rest), env=ENVIRON), stopped), options)
+        for line, output in lines:
+            status = _passed(line.result(), options) or status
+            output.seek(0)
+            sys.stdout.buffer.write(output.read())
+            sys.stdout.flush()
+    return status
+
+
+def _passed(status: int, options: list[str]) -> int:
+    return 0 if options and status == NONE_CHOSEN else status
 
 
 def _wait(process: subprocess.Popen[bytes], stopped: threading.Event) -> int:
@@ -46,14 +53,9 @@ def _wait(process: subprocess.Popen[bytes], stopped: threading.Event) -> int:
         return process.wait()  # it was interrupted, too, and cleans up
 
 
-def _pages(options: list[str], output: IO[bytes], stopped: threading.Event) -> int:
-    """The journeys, as much of the rest as lets both lines end together, and, unless somebody has chosen tests, vitest.
-
-    Nothing more where somebody has stopped them.
-    """
-    status = _run([*_pytest(options), JOURNEYS], Path.cwd(), output)
-    if not stopped.is_set():
-        status = _run([*_pytest(options), AFTERWARDS], Path.cwd(), output) or status
+def _short(options: list[str], output: IO[bytes], stopped: threading.Event) -> int:
+    """Unless somebody has chosen tests, vitest too; nothing more where somebody has stopped them."""
+    status = _run(_pytest(options, *SHORT), Path.cwd(), output)
     if options or stopped.is_set():
         return status
     return _run(["npm", "test"], JS, output) or status
@@ -63,8 +65,8 @@ def _run(command: list[str], folder: Path, output: IO[bytes]) -> int:
     return subprocess.run(command, cwd=folder, env=ENVIRON, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
 
 
-def _pytest(options: list[str]) -> list[str]:
-    return [sys.executable, "-m", "pytest", *options]
+def _pytest(options: list[str], *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", *options, *arguments]
 
 
 if __name__ == "__main__":
