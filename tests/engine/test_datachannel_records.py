@@ -107,6 +107,15 @@ def test_garbage_between_records_is_nothing(data: st.DataObject) -> None:
     assert take(far, datagrams(near, [b"after"])) == [b"after"]
 
 
+def test_only_what_is_not_data_may_be_answered(pair: tuple[RecordLayer, RecordLayer]) -> None:
+    near, far = pair
+    far.pending()
+    assert take(far, datagrams(near, [b"one", b"two"])) == [b"one", b"two"]
+    assert not far.may_answer
+    assert take(far, [b"\x16\xfe\xfd" + bytes(30)]) == []
+    assert far.may_answer
+
+
 def test_a_forged_alert_closes_nothing(pair: tuple[RecordLayer, RecordLayer]) -> None:
     near, far = pair
     for epoch in (0, 1):

@@ -35,6 +35,8 @@ class RecordLayer:
         self._sealed = bytearray(MAX_RUN + MAX_PLAIN + _MOST_ADDED)
         self._view = memoryview(self._sealed)
         self._base = _ffi.from_buffer(self._sealed)
+        self.may_answer = True
+        """Whether what came may have given OpenSSL something to send; data has not."""
         self.closed = False
         """The other end said so, or sent a fatal alert (RFC 5246 section 7.2)."""
 
@@ -52,12 +54,14 @@ class RecordLayer:
                     packets.append(unpack(plain, size))
                     if _is_one_record(buffer, start, end):
                         continue
+                    self.may_answer = True
                     while (size := read(ssl, plain, MAX_PLAIN)) > 0:
                         packets.append(unpack(plain, size))
                 self._nothing_read(size)
         return packets
 
     def _nothing_read(self, result: int) -> None:
+        self.may_answer = True
         error = _lib.SSL_get_error(self._ssl, result)
         if error == _lib.SSL_ERROR_WANT_READ:
             return
@@ -103,6 +107,7 @@ class RecordLayer:
     def pending(self) -> bytes:
         """What OpenSSL itself wants to send: alerts, and handshake messages again whose answers were lost. Seldom anything."""
         size = _lib.BIO_read(self._to_peer, self._base, MAX_RUN)
+        self.may_answer = size > 0
         return bytes(self._view[:size]) if size > 0 else b""
 
 

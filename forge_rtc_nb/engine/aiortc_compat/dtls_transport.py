@@ -98,7 +98,7 @@ class FastDtlsTransport(RTCDtlsTransport):
             return
         packets = self._records.decrypt(buffer, spans)
         self._count("rx", sum(end - start for start, end in spans), len(spans))
-        if answer := self._records.pending():
+        if self._records.may_answer and (answer := self._records.pending()):
             self._send_answer(answer)
         if self._data_receiver is None or self._early:
             self._early += packets[: MOST_EARLY - len(self._early)]

@@ -67,6 +67,8 @@ class FastSctpTransport(AsyncIOEventEmitter):
         """Until then pictures have the engine."""
         self._busy = False
         """Whether what is going on ends with a pump anyway."""
+        self._more = False
+        """Whether there may be something to send that the pump has not looked for yet."""
         self._unanswered = self._unanswered_bytes = 0
 
     @property
@@ -180,6 +182,7 @@ class FastSctpTransport(AsyncIOEventEmitter):
 
     def _wake(self) -> None:
         """The first message in a turn of the loop goes at once, as a round trip should not wait; others go together."""
+        self._more = True
         if self._pumping is None and not self._busy and self._resting is None:
             self._pump_soon()
             self._send_some(POLITE if courtesy.wanted(time.monotonic()) else BURST)
@@ -209,8 +212,10 @@ class FastSctpTransport(AsyncIOEventEmitter):
     def _send_all(self) -> None:
         begun = time.monotonic()
         if not courtesy.wanted(begun):
-            while self._send_some():
-                self._channels.tell_buffered()
+            self._more = True
+            while self._more:
+                self._more = self._send_some() >= BURST
+                self._channels.tell_buffered()  # who is told may have more: `_wake`
         elif self._send_some(POLITE):
             self._resting = self._event_loop.call_later(courtesy.rest(time.monotonic() - begun), self._rested)
 
@@ -218,20 +223,20 @@ class FastSctpTransport(AsyncIOEventEmitter):
         self._resting = None
         self._pump()
 
-    def _send_some(self, burst: int = BURST) -> bool:
-        """Whether anything went."""
+    def _send_some(self, burst: int = BURST) -> int:
+        """How many packets went; fewer than ``burst`` where no more may go now."""
         association = self._association
         if association is None or self._transport.blocked:
-            return False
+            return 0
         packets = association.take_packets(time.monotonic(), burst)
         if not packets:
-            return False
+            return 0
         try:
             self._transport.send_packets(packets)
         except ConnectionError as error:  # what was lost is sent again, should there ever be a connection
             logger.debug("packets are not sent: %s", error)
-            return False
-        return True
+            return 0
+        return len(packets)
 
     def _tell(self) -> None:
         """All that the association has to say."""
