@@ -22,6 +22,7 @@ _ssl: Any = SSL
 _lib: Any = _ssl._lib
 _ffi: Any = _ssl._ffi
 _HEADER = 13
+"""Bytes of a record's header, the last two of them the length of the rest."""
 
 
 class RecordLayer:
@@ -52,8 +53,9 @@ class RecordLayer:
                 size = read(ssl, plain, MAX_PLAIN)
                 if size > 0:
                     packets.append(unpack(plain, size))
-                    if _is_one_record(buffer, start, end):
-                        continue
+                    size = end - start
+                    if size >= _HEADER and (buffer[start + 11] << 8 | buffer[start + 12]) + _HEADER == size:
+                        continue  # it is all of the datagram; else OpenSSL is asked for more
                     self.may_answer = True
                     while (size := read(ssl, plain, MAX_PLAIN)) > 0:
                         packets.append(unpack(plain, size))
@@ -109,12 +111,3 @@ class RecordLayer:
         size = _lib.BIO_read(self._to_peer, self._base, MAX_RUN)
         self.may_answer = size > 0
         return bytes(self._view[:size]) if size > 0 else b""
-
-
-def _is_one_record(buffer: bytearray | bytes, start: int, end: int) -> bool:
-    """Whether the datagram holds a DTLS 1.2 record and no other; where this is unclear, OpenSSL is asked for more."""
-    return (
-        end - start >= _HEADER
-        and 20 <= buffer[start] <= 25
-        and (buffer[start + 11] << 8 | buffer[start + 12]) + _HEADER == end - start
-    )

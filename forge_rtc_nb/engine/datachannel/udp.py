@@ -192,7 +192,8 @@ def _cut(spans: list[Span], begin: int, size: int, segment: int) -> None:
     if size <= segment:
         spans.append((begin, begin + size))
     else:
-        spans += [(start, min(start + segment, begin + size)) for start in range(begin, begin + size, segment)]
+        end = begin + size
+        spans += zip(range(begin, end, segment), (*range(begin + segment, end, segment), end), strict=True)
 
 
 def _most(segment: int) -> int:
