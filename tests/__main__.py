@@ -1,7 +1,7 @@
 """All tests: ``python -m tests``. With options of pytest: Python's alone, as they choose.
 
-Three lines of work at once, which take about as long: kernels, browser journeys, and all else. Journeys and kernels wait more
-than they work, and could not share a process anyway: Playwright's event loop leaves none for tests that are coroutines.
+Three lines of work at once: browser journeys wait more than they work, and so do kernels; the third line is short. The first
+two could not share a process anyway: Playwright's event loop runs from the first journey on, and leaves none for coroutines.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-JOURNEYS, PARTS = ["tests/browser"], ["tests/unit", "tests/engine", "tests/server"]
+JOURNEYS, SHORT = ["tests/browser"], ["tests/unit", "tests/server"]
 JS = Path(__file__).parents[1] / "js"
 ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """With bytecode: hundreds of kernels and engines would compile all modules again, a quarter of a second each."""
@@ -26,12 +26,12 @@ NONE_CHOSEN = 5
 def main(options: list[str]) -> int:
     """0 where all passed. What the other lines print comes after the first."""
     stopped = threading.Event()
-    with ThreadPoolExecutor(2) as beside, tempfile.TemporaryFile() as journeys, tempfile.TemporaryFile() as parts:
+    with ThreadPoolExecutor(2) as beside, tempfile.TemporaryFile() as journeys, tempfile.TemporaryFile() as short:
         lines = [
             (beside.submit(_run, _pytest(options, *JOURNEYS), Path.cwd(), journeys), journeys),
-            (beside.submit(_parts, options, parts, stopped), parts),
+            (beside.submit(_short, options, short, stopped), short),
         ]
-        rest = [f"--ignore={folder}" for folder in (*JOURNEYS, *PARTS)]
+        rest = [f"--ignore={folder}" for folder in (*JOURNEYS, *SHORT)]
         status = _passed(_wait(subprocess.Popen(_pytest(options, *rest), env=ENVIRON), stopped), options)
         for line, output in lines:
             status = _passed(line.result(), options) or status
@@ -53,9 +53,9 @@ def _wait(process: subprocess.Popen[bytes], stopped: threading.Event) -> int:
         return process.wait()  # it was interrupted, too, and cleans up
 
 
-def _parts(options: list[str], output: IO[bytes], stopped: threading.Event) -> int:
+def _short(options: list[str], output: IO[bytes], stopped: threading.Event) -> int:
     """Unless somebody has chosen tests, vitest too; nothing more where somebody has stopped them."""
-    status = _run(_pytest(options, *PARTS), Path.cwd(), output)
+    status = _run(_pytest(options, *SHORT), Path.cwd(), output)
     if options or stopped.is_set():
         return status
     return _run(["npm", "test"], JS, output) or status
