@@ -20,15 +20,25 @@ const FLAGS = [
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ];
 
+/** Milliseconds that a test may take on a machine that does other work, too. */
+const LIMIT = 30_000;
+
 export default defineConfig({
   test: {
     projects: [
       {
-        test: { name: "node", restoreMocks: true, environment: "node", include: ["tests/node/**/*.test.ts"] },
+        test: {
+          name: "node",
+          testTimeout: LIMIT,
+          restoreMocks: true,
+          environment: "node",
+          include: ["tests/node/**/*.test.ts"],
+        },
       },
       {
         test: {
           name: "chromium",
+          testTimeout: LIMIT,
           restoreMocks: true,
           include: ["tests/chromium/**/*.test.ts"],
           browser: {

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("shared_engine")
 
 
 async def test_the_async_twins(make: Make) -> None:
-    stream = make()
+    stream = make(fps=12)  # slow: none is missed where the machine is late
     first = await stream.aread()
     second = await stream.aread()
     assert second.index > first.index
@@ -235,10 +235,8 @@ def test_a_synthetic_stream_that_cannot_be(size: Any, fps: Any, says: str) -> No
 
 
 @pytest.mark.parametrize("fps", [0.01, 29.97002997, 240, np.float32(25), 1 / 3])
-def test_any_rate_within_the_limits_works(fps: float) -> None:
-    stream = rtc.synthetic((16, 16), fps)
-    assert stream.latest().index == 0
-    stream.stop()
+def test_any_rate_within_the_limits_works(make: Make, fps: float) -> None:
+    assert make((16, 16), fps).latest().array.shape == (16, 16, 3)
 
 
 @pytest.mark.parametrize(

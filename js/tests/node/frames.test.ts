@@ -16,8 +16,21 @@ interface Vectors {
 const FILE = new URL("../../../tests/wire/data/frames.json", import.meta.url);
 const { valid, invalid } = JSON.parse(readFileSync(FILE, "utf8")) as Vectors;
 
-const fromHex = (hex: string, zeros = 0) =>
-  Uint8Array.from([...Buffer.from(hex, "hex"), ...new Uint8Array(zeros)]);
+function fromHex(hex: string, zeros = 0): Uint8Array {
+  const head = Buffer.from(hex, "hex");
+  const bytes = new Uint8Array(head.length + zeros);
+  bytes.set(head);
+  return bytes;
+}
+
+/** Bytes as text: to compare a quarter of a million of them one by one takes seconds. */
+const inWords = (fields: object) =>
+  Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value,
+    ]),
+  );
 
 /** The frame as the vector spells it out; zeros that would fill pages are counted only. */
 function frameOf({ frame, zeros }: Vectors["valid"][number]): Frame {
@@ -31,8 +44,8 @@ function frameOf({ frame, zeros }: Vectors["valid"][number]): Frame {
 
 test.each(valid)("$name", (example) => {
   const bytes = fromHex(example.hex, example.zeros);
-  expect(decode(bytes)).toEqual(frameOf(example));
-  expect(encode(frameOf(example))).toEqual(bytes);
+  expect(inWords(decode(bytes))).toEqual(inWords(frameOf(example)));
+  expect(inWords({ bytes: encode(frameOf(example)) })).toEqual(inWords({ bytes }));
 });
 
 test.each(invalid)("refused: $why", ({ hex, zeros }) => {
