@@ -109,39 +109,24 @@ class Channel:
         Errors: `TypeError` and `ValueError` (what cannot be sent), `MessageTooLarge`, `SendTimeout` (it names the slow ones;
         the others have it), `PeerNotFound`, `ChannelClosed`, `NotInRoom`, `MemoryError`.
         """
-        with self._ended_first():
-            send = self._start(value, to)
-            try:
-                self._watch(send, timeout, progress)
-            except BaseException:
-                send.abandon()
-                raise
-            finally:
-                send.close()
+        with self._sending(value, to) as send:
+            self._watch(send, timeout, progress)
 
     async def asend(self, value: Any, to: To = None, timeout: float | None = 30.0) -> None:
         """`send` for coroutines; the value is copied before it first waits."""
-        with self._ended_first():
-            await self._asend(self._start(value, to), timeout)
-
-    async def _asend(self, send: Send, timeout: float | None) -> None:
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(done.set)
 
-        send.then(wake)
-        try:
-            await asyncio.wait_for(done.wait(), timeout)
-            send.result()
-        except TimeoutError:
-            self._slow(await asyncio.to_thread(send.cancel), timeout)
-        except BaseException:
-            send.abandon()
-            raise
-        finally:
-            send.close()
+        with self._sending(value, to) as send:
+            send.then(wake)
+            try:
+                await asyncio.wait_for(done.wait(), timeout)
+                send.result()
+            except TimeoutError:
+                self._slow(await asyncio.to_thread(send.cancel), timeout)
 
     def recv(self, timeout: float | None = 10.0) -> Any:
         """The next value that arrives; `receive` also tells who sent it. `RTCTimeout` after ``timeout`` seconds."""
@@ -235,6 +220,22 @@ class Channel:
         """The channel as the record has it."""
         return self._options
 
+    @contextlib.contextmanager
+    def _sending(self, value: Any, to: To) -> Iterator[Send]:
+        """A message under way, which stops where the block raises. Where the end of the channel, or of the room, is why the
+        engine does not answer, that is raised."""
+        try:
+            send = self._start(value, to)
+            try:
+                yield send
+            except BaseException:
+                send.abandon()
+                raise
+            finally:
+                send.close()
+        except (ChannelClosed, EngineDied) as error:
+            raise (self._arrivals.over or error).again() from None
+
     def _start(self, value: Any, to: To) -> Send:
         if self._arrivals.over is not None:
             raise self._arrivals.over.again()
@@ -256,14 +257,6 @@ class Channel:
             arrived = True
         finally:
             bar.close(arrived)
-
-    @contextlib.contextmanager
-    def _ended_first(self) -> Iterator[None]:
-        """Where the channel's end, or the room's, is why the engine does not answer: that."""
-        try:
-            yield
-        except (ChannelClosed, EngineDied) as error:
-            raise (self._arrivals.over or error).again() from None
 
     def _slow(self, ids: list[str], timeout: float | None) -> None:
         if not ids:

@@ -129,9 +129,9 @@ class EngineClient:
     @property
     def death(self) -> RTCError:
         """What to raise where the engine is gone: it died, or every room was left."""
-        return (
-            self._died.again() if self._died is not None else NotInRoom("the room was left, and the engine closed; join again")
-        )
+        if self._died is not None:
+            return self._died.again()
+        return NotInRoom("the room was left, and the engine closed; join again")
 
     @property
     def memory(self) -> int:
