@@ -77,7 +77,7 @@ def _row(number: int, case: dict[str, Any], measure: Callable[[], dict[str, Any]
     except Exception as error:  # this connection only
         row = {**case, "error": f"{type(error).__name__}: {error}"}
     figures = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if isinstance(value, float))
-    print(f"  round {number + 1}: {' to '.join(case['pair'])}: {row.get('error', figures)}", flush=True)
+    print(f"  round {number + 1}: {' to '.join(case['pair'])}: {row.get('error') or figures or 'connected'}", flush=True)
     return row
 
 
@@ -95,12 +95,19 @@ def _in_turns(options: Options, pairs: list[tuple[str, str]], measure: Callable[
     rows: Rows = []
     for number in range(options.rounds):
         with ExitStack() as stack:
-            ends = {pair: stack.enter_context(opened(pair)) for pair in pairs}
-            for each in ends.values():
-                transfer(each, MESSAGE * 64)  # windows begin small
+            ends: dict[tuple[str, str], Ends] = {}
+            opening = [_row(number, {"pair": pair}, partial(_open, stack, ends, pair)) for pair in pairs]
+            rows += [row for row in opening if "error" in row]
             for _ in range(TURNS):
                 rows += [_row(number, {"pair": pair}, partial(measure, options, pair, each)) for pair, each in ends.items()]
     return rows
+
+
+def _open(stack: ExitStack, ends: dict[tuple[str, str], Ends], pair: tuple[str, str]) -> dict[str, Any]:
+    fresh = stack.enter_context(opened(pair))
+    transfer(fresh, MESSAGE * 64)  # windows begin small
+    ends[pair] = fresh
+    return {}
 
 
 def _rate(options: Options, pair: tuple[str, str], ends: Ends) -> dict[str, Any]:
