@@ -59,7 +59,7 @@ def often(few: int, many: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("times", [few, pytest.param(many, marks=pytest.mark.soak)])
 
 
-@often(8, 50)
+@often(20, 50)
 def test_many_times_join_frames_leave(
     kernel: RemoteKernel, jupyter: JupyterProcess, tab: str, room_id: str, times: int
 ) -> None:

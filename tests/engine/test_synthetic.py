@@ -78,7 +78,7 @@ def test_it_draws_at_its_rate_with_the_time_of_drawing() -> None:
 
 
 def test_a_late_drawing_leaves_numbers_out_and_does_not_run_after_them() -> None:
-    stream = SyntheticStream("synthetic:48x64@100")
+    stream = SyntheticStream("synthetic:48x64@20")
     hold = threading.Event()
     numbers: list[int] = []
 
@@ -86,14 +86,14 @@ def test_a_late_drawing_leaves_numbers_out_and_does_not_run_after_them() -> None
         def deliver(self, picture: av.VideoFrame, captured: float, fresh: bool) -> None:
             numbers.append(number_of(picture.to_ndarray(format="rgb24")))
             if len(numbers) == 2:
-                hold.wait(0.3)
+                hold.wait(1.5)
 
     stream.sink = Slow()
     stream.start()
     wait_for(lambda: len(numbers) >= 6, what="six pictures")
     stream.close()
     assert numbers[2] - numbers[1] >= 20
-    assert (np.diff(numbers) > 0).all()
+    assert numbers[3:6] == list(range(numbers[2] + 1, numbers[2] + 4)) or np.diff(numbers[2:6]).max() <= 3
 
 
 def test_closing_ends_the_thread_even_between_two_slow_pictures() -> None:

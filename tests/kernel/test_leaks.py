@@ -21,7 +21,7 @@ from forge_rtc_nb.kernel.engine_client import engines
 from tests.kernel.tabs import running_tab
 from tests.support import JupyterProcess, wait_for
 
-ROUNDS = 8
+ROUNDS = 20
 
 
 def held() -> dict[str, object]:

@@ -236,7 +236,7 @@ def test_a_synthetic_stream_that_cannot_be(size: Any, fps: Any, says: str) -> No
 
 @pytest.mark.parametrize("fps", [0.01, 29.97002997, 240, np.float32(25), 1 / 3])
 def test_any_rate_within_the_limits_works(make: Make, fps: float) -> None:
-    assert make((16, 16), fps).latest().array.shape == (16, 16, 3)
+    assert make((16, 16), fps).latest().index < max(1, fps)  # of the first second, and the first where that is longer
 
 
 @pytest.mark.parametrize(
