@@ -17,7 +17,7 @@ from typing import Any
 from OpenSSL import SSL
 
 from forge_rtc_nb.engine.aiortc_compat.dtls_records import RecordLayer
-from forge_rtc_nb.engine.datachannel.udp import UdpSocket
+from forge_rtc_nb.engine.datachannel.udp import Run, UdpSocket
 from tests.engine.secure_pair import connect
 
 BATCH = 48
@@ -44,7 +44,7 @@ class Records:
         self._client, self._server = connect()
         self._sealing, self._opening = RecordLayer(self._client), RecordLayer(self._server)
         self.records: list[bytes] = []
-        self._runs: list[tuple[int, list[tuple[int, int]]]] = []
+        self._runs: list[tuple[int, list[Run]]] = []
         self._buffers = [bytearray(65536) for _ in range(BATCH)]
 
     def theirs_out(self) -> None:
@@ -64,14 +64,14 @@ class Records:
         self._runs = []
         for number, (run, segment) in enumerate(self._sealing.encrypt(self._packets)):
             self._buffers[number][: len(run)] = run  # as a socket would be read into
-            self._runs.append((number, [(at, at + segment) for at in range(0, len(run), segment)]))
+            self._runs.append((number, [(0, len(run), segment)]))
 
     def ours_out_only(self) -> None:
         for _ in self._sealing.encrypt(self._packets):
             pass
 
     def ours_in(self) -> None:
-        if sum(len(self._opening.decrypt(self._buffers[number], spans)) for number, spans in self._runs) != BATCH:
+        if sum(len(self._opening.decrypt(self._buffers[number], runs)) for number, runs in self._runs) != BATCH:
             raise RuntimeError("packets are missing")
 
 
@@ -114,7 +114,7 @@ class Datagrams:
         sent = self._out.send_run(self._data, self._size, self._address)
         arrived = 0
         while (got := self._in.receive()) is not None:
-            arrived += sum(end - start for start, end in got[0])
+            arrived += sum(end - begin for begin, end, _ in got[0])
         self.lost += sent - arrived + len(self._data) - sent
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from forge_rtc_nb.engine.aiortc_compat.dtls_transport import FastDtlsTransport
+from forge_rtc_nb.engine.datachannel.udp import Run, apart
+from tests.engine.secure_pair import as_read
 
 LATE = 8
 """Datagrams that overtake a late one: more than the three after which it counts as lost (RFC 9260 section 7.2.4)."""
@@ -82,9 +84,8 @@ def _impair_fast(dtls: Any, faults: Faults, seed: int) -> None:
             for datagram in out.through(bytes(run[start : start + segment])):
                 send(memoryview(datagram), len(datagram))
 
-    def receive_some(buffer: bytearray | bytes, spans: list[tuple[int, int]]) -> None:
-        for start, end in spans:
-            for datagram in in_.through(bytes(buffer[start:end])):
-                receive(datagram, [(0, len(datagram))])
+    def receive_some(buffer: bytearray | bytes, runs: list[Run]) -> None:
+        passed = [datagram for start, end in apart(runs) for datagram in in_.through(bytes(buffer[start:end]))]
+        receive(*as_read(passed))
 
     dtls._path.send_run, dtls.records_received = send_some, receive_some

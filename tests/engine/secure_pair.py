@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 from aiortc import RTCCertificate
 from aiortc.rtcdtlstransport import SRTP_PROFILES
 from OpenSSL import SSL
+
+from forge_rtc_nb.engine.datachannel.udp import Run, join
 
 
 def connect() -> tuple[SSL.Connection, SSL.Connection]:
@@ -30,6 +33,15 @@ def carry(near: SSL.Connection, far: SSL.Connection) -> None:
     """What one end has to send, all at once."""
     with suppress(SSL.WantReadError):
         far.bio_write(near.bio_read(65536))
+
+
+def as_read(datagrams: Iterable[bytes | bytearray]) -> tuple[bytearray, list[Run]]:
+    """As a socket would have read them together."""
+    buffer, runs = bytearray(), list[Run]()
+    for datagram in datagrams:
+        join(runs, len(buffer), len(buffer) + len(datagram), len(datagram))
+        buffer += datagram
+    return buffer, runs
 
 
 def _end() -> SSL.Connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from OpenSSL import SSL
 
 from forge_rtc_nb.engine.aiortc_compat.dtls_records import MAX_PLAIN, RecordLayer
 from forge_rtc_nb.engine.datachannel.udp import MAX_RUN, MAX_SEGMENTS
-from tests.engine.secure_pair import carry, connect
+from tests.engine.secure_pair import as_read, carry, connect
 
 SIZES = st.lists(st.sampled_from([1, 28, 1188, 1200]) | st.integers(1, MAX_PLAIN), max_size=150)
 
@@ -32,13 +33,8 @@ def datagrams(layer: RecordLayer, packets: list[bytes]) -> list[bytes]:
     return cut
 
 
-def take(layer: RecordLayer, received: list[bytes]) -> list[bytes]:
-    """As they lie in the buffer of a socket."""
-    spans, start = [], 0
-    for datagram in received:
-        spans.append((start, start + len(datagram)))
-        start += len(datagram)
-    return layer.decrypt(bytearray(b"".join(received)), spans)
+def take(layer: RecordLayer, received: Sequence[bytes | bytearray]) -> list[bytes]:
+    return layer.decrypt(*as_read(received))
 
 
 @pytest.mark.parametrize("size", [1, 12, 1200, 1500, 1501, MAX_PLAIN - 1, MAX_PLAIN])
@@ -107,6 +103,36 @@ def test_garbage_between_records_is_nothing(data: st.DataObject) -> None:
     assert take(far, datagrams(near, [b"after"])) == [b"after"]
 
 
+@settings(deadline=None, max_examples=150)
+@given(st.integers(1, 40), st.sampled_from([13, 40, 1188, 9000]), st.booleans(), st.data())
+def test_what_is_forged_in_a_run_costs_no_other_packet(count: int, size: int, ends: bool, data: st.DataObject) -> None:
+    near, far = (RecordLayer(end) for end in connect())
+    packets = [random.Random(number).randbytes(size) for number in range(count)] + [b"the end"] * ends
+    sent = [bytearray(datagram) for datagram in datagrams(near, packets)]
+    forged = data.draw(st.dictionaries(st.integers(0, len(sent) - 1), st.tuples(st.integers(0, 19), st.integers(1, 255))))
+    for number, (place, change) in forged.items():
+        sent[number][place] ^= change
+    assert take(far, sent) == [packet for number, packet in enumerate(packets) if number not in forged]
+    assert take(far, datagrams(near, [b"after"])) == [b"after"]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.integers(0, 19), min_size=1, max_size=60))
+def test_in_a_run_too_what_comes_twice_is_one_packet(order: list[int]) -> None:
+    near, far = (RecordLayer(end) for end in connect())
+    packets = [bytes([number]) * 500 for number in range(20)]
+    sent = datagrams(near, packets)
+    assert take(far, [sent[number] for number in order]) == [packets[number] for number in dict.fromkeys(order)]
+
+
+def test_many_records_in_the_datagram_that_ends_a_run_are_all_read(pair: tuple[RecordLayer, RecordLayer]) -> None:
+    near, far = pair
+    packets = [bytes(500)] * 3 + [b"a", b"b"]
+    sent = datagrams(near, packets)
+    assert take(far, [*sent[:3], b"".join(sent[3:])]) == packets
+    assert take(far, datagrams(near, [b"after"])) == [b"after"]
+
+
 def test_only_what_is_not_data_may_be_answered(pair: tuple[RecordLayer, RecordLayer]) -> None:
     near, far = pair
     far.pending()
@@ -157,7 +183,7 @@ def test_what_openssl_wants_to_say_goes_in_front_and_alone() -> None:
     client.send(b"by another way")
     runs = [(bytes(run), segment) for run, segment in near.encrypt([b"x" * 14, b"y" * 14])]
     assert [len(run) // segment for run, segment in runs] == [1, 2]
-    assert far.decrypt(runs[0][0], [(0, len(runs[0][0]))]) == [b"by another way"]
+    assert take(far, [runs[0][0]]) == [b"by another way"]
 
 
 def test_what_is_private_in_pyopenssl_is_where_it_was() -> None:

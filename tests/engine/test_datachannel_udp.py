@@ -25,8 +25,9 @@ from forge_rtc_nb.engine.datachannel.udp import (
     SOL_UDP,
     UDP_GRO,
     Address,
-    Span,
+    Run,
     UdpSocket,
+    apart,
 )
 from forge_rtc_nb.engine.datachannel.udp_transport import UdpTransport
 from tests.engine.fast_pair import run_on
@@ -56,7 +57,7 @@ def arrivals(sock: UdpSocket) -> list[bytes]:
     """All that is there, apart."""
     got = []
     while (found := sock.receive()) is not None:
-        got += [bytes(sock.buffer[start:end]) for start, end in found[0]]
+        got += [bytes(sock.buffer[start:end]) for start, end in apart(found[0])]
     return got
 
 
@@ -98,6 +99,16 @@ def test_groups_need_fewer_calls() -> None:
         assert far.sock.getsockopt(SOL_UDP, UDP_GRO) == 1
 
 
+def test_what_is_read_in_a_row_is_one_run_as_long_as_it_has_one_size() -> None:
+    with two() as (near, far, address):
+        near.offload_below = 0
+        for size in (400, 400, 400, 300, 400, 400):
+            near.send_run(memoryview(bytes(size)), size, address)
+        found = far.receive()
+        assert found is not None
+        assert found[0] == [(0, 1200, 400), (1200, 1500, 300), (1500, 2300, 400)]
+
+
 def test_datagrams_of_two_senders_are_told_apart() -> None:
     with two() as (near, far, address), two() as (other, _, _):
         senders = (near, near, other, near, other, other)
@@ -105,7 +116,7 @@ def test_datagrams_of_two_senders_are_told_apart() -> None:
             sender.send_run(memoryview(bytes([number]) * 1000), 400, address)
         found = []
         while (got := far.receive()) is not None:
-            found.append((b"".join(far.buffer[start:end] for start, end in got[0]), got[1]))
+            found.append((b"".join(far.buffer[start:end] for start, end in apart(got[0])), got[1]))
         expected = [
             (b"".join(bytes([number]) * 1000 for number in numbers), sender.sock.getsockname())
             for numbers, sender in (((0, 1), near), ((2,), other), ((3,), near), ((4, 5), other))
@@ -122,7 +133,7 @@ def test_what_does_not_fit_into_the_buffer_is_read_next() -> None:
         assert found is not None
         assert HALF < found[0][-1][1] < len(far.buffer)
         assert not far.drained
-        assert [bytes(far.buffer[start:end]) for start, end in found[0]] + arrivals(far) == sent
+        assert [bytes(far.buffer[start:end]) for start, end in apart(found[0])] + arrivals(far) == sent
         assert far.drained
 
 
@@ -239,8 +250,8 @@ class Listener:
         self.lost: list[Exception | None] = []
         self.may_wait = True
 
-    def datagrams_received(self, buffer: bytearray, spans: list[Span], address: Address) -> None:
-        self.got += [bytes(buffer[start:end]) for start, end in spans]
+    def datagrams_received(self, buffer: bytearray, runs: list[Run], address: Address) -> None:
+        self.got += [bytes(buffer[start:end]) for start, end in apart(runs)]
 
     def batch_ended(self) -> None:
         self.batches += 1

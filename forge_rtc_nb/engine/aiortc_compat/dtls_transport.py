@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from aiortc.rtcdtlstransport import RTCDtlsTransport, State
 
+from ..datachannel.udp import Run
 from .dtls_records import RecordLayer
 from .ice_path import IcePath
 
@@ -92,12 +93,13 @@ class FastDtlsTransport(RTCDtlsTransport):
             self._path.close()
         await super().stop()
 
-    def records_received(self, buffer: bytearray | bytes, spans: list[tuple[int, int]]) -> None:
+    def records_received(self, buffer: bytearray | bytes, runs: list[Run]) -> None:
         """`ice_path.Owner`: decrypt, answer as DTLS wants it, and hand over."""
         if self._records is None or self._records.closed or self._state != State.CONNECTED:
             return
-        packets = self._records.decrypt(buffer, spans)
-        self._count("rx", sum(end - start for start, end in spans), len(spans))
+        packets = self._records.decrypt(buffer, runs)
+        for begin, end, size in runs:
+            self._count("rx", end - begin, -(-(end - begin) // size))
         if self._records.may_answer and (answer := self._records.pending()):
             self._send_answer(answer)
         if self._data_receiver is None or self._early:

@@ -14,23 +14,23 @@ import aioice.ice as ice
 from aioice.turn import TurnTransport
 from aiortc import RTCIceTransport
 
-from ..datachannel.udp import Address, Span, UdpSocket, duplicate
+from ..datachannel.udp import Address, Run, UdpSocket, apart, duplicate
 from ..datachannel.udp_transport import UdpTransport
+from .dtls_records import APPLICATION_DATA
 from .network import MOST_MEDIA
 
 logger = logging.getLogger(__name__)
 
 STUN, DTLS = range(4), range(20, 64)
 """First bytes (RFC 7983 section 7)."""
-_FIRST, _LAST = DTLS.start, DTLS.stop
 _COMPONENT = 1
 
 
 class Owner(Protocol):
     """What gets the records and sends them."""
 
-    def records_received(self, buffer: bytearray | bytes, spans: list[tuple[int, int]]) -> None:
-        """Datagrams begin and end there; valid during the call."""
+    def records_received(self, buffer: bytearray | bytes, runs: list[Run]) -> None:
+        """Datagrams are there; valid during the call."""
 
     def batch_ended(self) -> None:
         """Nothing more is there at the moment."""
@@ -147,7 +147,7 @@ class IcePath:
     def _data_received(self, data: bytes, component: int) -> None:
         """`aioice.Connection.data_received`."""
         if data and data[0] in DTLS:
-            self._owner.records_received(data, [(0, len(data))])
+            self._owner.records_received(data, [(0, len(data), len(data))])
             if self._ending is None:
                 self._ending = self._loop.call_soon(self._end_batch)
         elif len(data) <= MOST_MEDIA:
@@ -166,19 +166,20 @@ class _Arrivals:
         self._owner = path._owner
         self._protocol = protocol
 
-    def datagrams_received(self, buffer: bytearray, spans: list[Span], address: Address) -> None:
-        for start, _ in spans:
-            if not _FIRST <= buffer[start] < _LAST:
-                spans = self._without_others(buffer, spans, address)
+    def datagrams_received(self, buffer: bytearray, runs: list[Run], address: Address) -> None:
+        for begin, end, size in runs:
+            kinds = buffer[begin:end:size]
+            if kinds.count(APPLICATION_DATA) != len(kinds):
+                runs = self._without_others(buffer, runs, address)
                 break
-        if spans:
-            self._owner.records_received(buffer, spans)
+        if runs:
+            self._owner.records_received(buffer, runs)
 
-    def _without_others(self, buffer: bytearray, spans: list[Span], address: Address) -> list[Span]:
+    def _without_others(self, buffer: bytearray, runs: list[Run], address: Address) -> list[Run]:
         records = []
-        for start, end in spans:
+        for start, end in apart(runs):
             if buffer[start] in DTLS:
-                records.append((start, end))
+                records.append((start, end, end - start))
             elif buffer[start] in STUN:
                 self._protocol.datagram_received(bytes(buffer[start:end]), address)
             else:

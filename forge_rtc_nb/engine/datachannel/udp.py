@@ -11,11 +11,12 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-Span = tuple[int, int]
-"""Begin and end."""
+Run = tuple[int, int, int]
+"""Datagrams in a row: where the first begins, where the last ends, and the bytes of each; the last may be smaller."""
 Address = tuple[Any, ...]
 """As `socket` has it: host and port, two more numbers for IPv6."""
 
@@ -78,13 +79,13 @@ class UdpSocket:
         """Whether something was read that `receive` has not told of yet."""
         return self._kept is not None
 
-    def receive(self) -> tuple[list[Span], Address] | None:
+    def receive(self) -> tuple[list[Run], Address] | None:
         """Where in `buffer` datagrams of one sender are, and who that is; None where nothing is left.
 
         Then `drained` tells whether nothing was left. An error that belongs to something sent before (ICMP) counts as nothing.
         """
-        spans: list[Span] = []
-        sender, end = self._take_kept(spans)
+        runs: list[Run] = []
+        sender, end = self._take_kept(runs)
         self.drained = False
         for _ in range(MAX_SEGMENTS):
             got = self._read(end)
@@ -96,18 +97,18 @@ class UdpSocket:
                 break
             if size:
                 sender = address
-                _cut(spans, end, size, segment)
+                join(runs, end, end + size, segment)
                 end += size
                 if end > HALF:
                     break
-        return (spans, sender) if sender is not None else None
+        return (runs, sender) if sender is not None else None
 
-    def _take_kept(self, spans: list[Span]) -> tuple[Address | None, int]:
+    def _take_kept(self, runs: list[Run]) -> tuple[Address | None, int]:
         if self._kept is None:
             return None, 0
         (data, segment, address), self._kept = self._kept, None
         self.buffer[: len(data)] = data
-        _cut(spans, 0, len(data), segment)
+        runs.append((0, len(data), segment))
         return address, len(data)
 
     def _read(self, at: int) -> tuple[int, int, Address] | None:
@@ -188,12 +189,21 @@ class UdpSocket:
         self._sock.close()
 
 
-def _cut(spans: list[Span], begin: int, size: int, segment: int) -> None:
-    if size <= segment:
-        spans.append((begin, begin + size))
-    else:
-        end = begin + size
-        spans += zip(range(begin, end, segment), (*range(begin + segment, end, segment), end), strict=True)
+def join(runs: list[Run], begin: int, end: int, size: int) -> None:
+    """Adds what was read to the run before it, where that has datagrams of the same size."""
+    if runs:
+        first, last, each = runs[-1]
+        if each == size and not (last - first) % each:
+            runs[-1] = first, end, size
+            return
+    runs.append((begin, end, size))
+
+
+def apart(runs: Iterable[Run]) -> Iterator[tuple[int, int]]:
+    """Where each datagram begins and ends."""
+    for begin, end, size in runs:
+        for start in range(begin, end, size):
+            yield start, min(start + size, end)
 
 
 def _most(segment: int) -> int:

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any, Protocol
 
 from .read_pauses import PAUSE, ReadPauses
-from .udp import Address, Span, UdpSocket
+from .udp import Address, Run, UdpSocket
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +24,8 @@ RETRY = 0.002
 class Receiver(Protocol):
     """What gets the datagrams."""
 
-    def datagrams_received(self, buffer: bytearray, spans: list[Span], address: Address) -> None:
-        """Where datagrams begin and end; valid during the call."""
+    def datagrams_received(self, buffer: bytearray, runs: list[Run], address: Address) -> None:
+        """Where datagrams are; valid during the call."""
 
     def batch_ended(self) -> None:
         """Nothing more is there to be read at the moment."""
