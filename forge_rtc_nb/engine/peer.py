@@ -21,7 +21,7 @@ from aiortc.rtcicetransport import parse_stun_turn_uri
 from aiortc.sdp import candidate_from_sdp
 
 from ..protocol import Answer, IceCandidate, IceServer, Message, Negotiate, Offer, SessionDescription, Subscribe, Unsubscribe
-from .aiortc_compat import LiveReceiver, Sink, close_connection
+from .aiortc_compat import LiveReceiver, Sink, close_connection, heed_packet_size
 from .datalink import DataLink, Port
 from .heartbeat import Heartbeat
 from .inbox import Inbox, Wish
@@ -254,6 +254,7 @@ class Peer:
         pc = self._pc
         assert pc is not None
         self._sending.carry({want.mid: want.stream for want in offer.wants})
+        heed_packet_size(pc, offer.sdp.sdp)
         sdp = prepare_offer(offer.sdp.sdp, preferred_codecs(), self._sending.codecs)
         await pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         self._route_sinks()

@@ -2,6 +2,7 @@
 
 import { Heartbeat } from "./heartbeat";
 import type { Action, Mids } from "./negotiation";
+import { announcePacketSize } from "./packet_size";
 import type { Candidate, MediaKind, Stream, Want } from "./protocol";
 import { takeStereo } from "./stereo";
 
@@ -150,7 +151,11 @@ export class Connection {
     await (hears ? describeStereo(pc) : pc.setLocalDescription());
     const description = pc.localDescription;
     if (this.#closed || description?.type !== "offer") return;
-    this.#on.offered(description.sdp, midsOf(this.#slots), midsOf(this.#lines));
+    this.#on.offered(
+      announcePacketSize(description.sdp, navigator.userAgent),
+      midsOf(this.#slots),
+      midsOf(this.#lines),
+    );
   }
 
   async #acceptOffer(pc: RTCPeerConnection, sdp: string, streams: Stream[]): Promise<void> {

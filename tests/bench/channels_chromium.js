@@ -47,7 +47,7 @@ async function described() {
     await new Promise((resolve) => {
       pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && resolve();
     });
-  return pc.localDescription.sdp;
+  return pc.localDescription.sdp.replace(/^a=sctp-port:.*\r\n/m, "$&a=x-forge-packet-size:2040\r\n"); // as our page says
 }
 
 async function haveRoom() {

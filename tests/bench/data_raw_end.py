@@ -26,6 +26,9 @@ ARRAY_MESSAGES = ARRAY_BYTES // MESSAGE
 class End:
     """Holds the connection and its one channel."""
 
+    heed: Callable[[Any, str], None] = staticmethod(lambda pc, sdp: None)
+    """What else the other end's description says."""
+
     def __init__(self, library: Any) -> None:
         self._library = library
         self._pc = library.RTCPeerConnection(library.RTCConfiguration(iceServers=[]))
@@ -46,11 +49,13 @@ class End:
         return str(self._pc.localDescription.sdp)
 
     async def answer(self, sdp: str) -> str:
+        self.heed(self._pc, sdp)
         await self._pc.setRemoteDescription(self._library.RTCSessionDescription(sdp, "offer"))
         await self._pc.setLocalDescription(await self._pc.createAnswer())
         return str(self._pc.localDescription.sdp)
 
     async def accept(self, sdp: str) -> None:
+        self.heed(self._pc, sdp)
         await self._pc.setRemoteDescription(self._library.RTCSessionDescription(sdp, "answer"))
         await asyncio.wait_for(self._open.wait(), 30)
 
@@ -138,7 +143,7 @@ def run(kind: str, end: Callable[[Any], End]) -> None:
 
 
 def _install(kind: str) -> None:
-    from forge_rtc_nb.engine.aiortc_compat import install
+    from forge_rtc_nb.engine.aiortc_compat import heed_packet_size, install
     from forge_rtc_nb.engine.datachannel import path_search, udp
 
     if kind != "ours":
@@ -146,6 +151,7 @@ def _install(kind: str) -> None:
     if kind == "ours single":
         udp.GROUPS = False
     install()
+    End.heed = staticmethod(heed_packet_size)
 
 
 if __name__ == "__main__":

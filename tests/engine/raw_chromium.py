@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.engine.page_end import serve_page
 
-PAGE = """
+PAGE = r"""
 window.base64 = (bytes) => {
   let text = "";
   for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
@@ -22,7 +22,7 @@ window.gathered = async () => {
     await new Promise((resolve) => {
       end.pc.onicegatheringstatechange = () => end.pc.iceGatheringState === "complete" && resolve();
     });
-  return end.pc.localDescription.sdp;
+  return end.pc.localDescription.sdp.replace(/^a=sctp-port:.*\r\n/m, "$&a=x-forge-packet-size:2040\r\n"); // as our page says
 };
 window.end = {
   open({ channels }) {

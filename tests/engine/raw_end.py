@@ -12,7 +12,8 @@ from base64 import b64decode, b64encode
 from importlib import import_module
 from typing import Any
 
-from forge_rtc_nb.engine.aiortc_compat import install
+from forge_rtc_nb.engine.aiortc_compat import heed_packet_size, install
+from forge_rtc_nb.engine.aiortc_compat.sctp_transport import FastSctpTransport
 from tests.bench.data_worker import answer, parse
 
 SIDE = "far"
@@ -43,12 +44,17 @@ class RawEnd:
         return str(self.pc.localDescription.sdp)
 
     async def answer(self, sdp: str) -> str:
-        await self.pc.setRemoteDescription(self._library.RTCSessionDescription(sdp, "offer"))
+        await self._set_remote(sdp, "offer")
         await self.pc.setLocalDescription(await self.pc.createAnswer())
         return str(self.pc.localDescription.sdp)
 
     async def accept(self, sdp: str) -> None:
-        await self.pc.setRemoteDescription(self._library.RTCSessionDescription(sdp, "answer"))
+        await self._set_remote(sdp, "answer")
+
+    async def _set_remote(self, sdp: str, kind: str) -> None:
+        if isinstance(self.pc.sctp, FastSctpTransport):
+            heed_packet_size(self.pc, sdp)
+        await self.pc.setRemoteDescription(self._library.RTCSessionDescription(sdp, kind))
 
     async def opened(self) -> list[dict[str, Any]]:
         """The open channels, as this end sees them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,28 @@ async def test_streams_that_nobody_reads_are_not_delivered() -> None:
         other.show(200)
         await seen(track.show, sink, 100)
         assert not any(abs(picture.value - 200) < 6 for picture in sink.pictures)
+
+
+def announced(tab: Browser) -> Any:
+    """What the engine's end was told."""
+    assert tab.peer._pc is not None
+    transport: Any = tab.peer._pc.sctp
+    return transport.announced_packet
+
+
+async def test_it_is_heeded_how_large_packets_a_page_takes() -> None:
+    async with browser() as tab:
+        tab.connect()
+        await tab.offer({}, edit=lambda sdp: sdp.replace("a=sctp-port", "a=x-forge-packet-size:2040\r\na=sctp-port"))
+        assert announced(tab) == 2040
+
+
+@pytest.mark.parametrize("said", ["", "-1", "2e3", "123456", "2040 8"])
+async def test_what_is_no_size_of_packets_says_nothing(said: str) -> None:
+    async with browser() as tab:
+        tab.connect()
+        await tab.offer({}, edit=lambda sdp: sdp.replace("a=sctp-port", f"a=x-forge-packet-size:{said}\r\na=sctp-port"))
+        assert announced(tab) == 0
 
 
 async def test_two_streams_go_to_their_own_sinks() -> None:

@@ -9,11 +9,13 @@ from importlib.util import find_spec
 
 import pytest
 
+from forge_rtc_nb.engine.datachannel.path_search import BASE, BROWSERS
 from forge_rtc_nb.engine.datachannel.path_search import LARGEST as LARGEST_PACKET
 from tests.bench.data_worker import Worker
 from tests.engine.raw_connections import COMMANDS, connected
 from tests.engine.raw_faults import Faults, impair
 from tests.engine.raw_messages import Channel, messages, sixteen
+from tests.support import await_for
 
 NETWORKS = [
     Faults(),
@@ -81,8 +83,19 @@ async def test_a_message_of_256_kib_arrives(kind: str, far: Worker, opener: str)
     async with connected(far, [channel], offerer=opener) as both:
         data = random.Random(opener).randbytes(LARGEST)
         await both.exchange({channel: [data]}, {channel: [data[::-1]]})
-        # Only one of ours has said that it takes large packets.
+        # Only one of ours has said so in SCTP.
         assert both.near.pc.sctp._association.largest_packet == (LARGEST_PACKET if kind == "ours" else 0)
+
+
+async def test_a_page_that_says_so_gets_packets_as_large_as_it_takes(kind: str, far: Worker) -> None:
+    channel = Channel("pages", opener="near")
+    async with connected(far, [channel]) as both:
+        association = both.near.pc.sctp._association
+        wanted = {"chromium": BROWSERS, "ours": LARGEST_PACKET}.get(kind, BASE)
+        await await_for(lambda: association.packet_size == wanted, what="packets of that size")
+        data = [random.Random(number).randbytes(LARGEST) for number in range(4)]
+        await both.exchange({channel: data}, {channel: data})
+        assert association.packet_size == wanted
 
 
 @pytest.mark.soak

@@ -14,6 +14,7 @@ from forge_rtc_nb.engine.datachannel.chunks import CAPACITY, INIT, INIT_ACK, Ini
 from forge_rtc_nb.engine.datachannel.events import ProbeAcknowledged, Unanswered
 from forge_rtc_nb.engine.datachannel.path_search import (
     BASE,
+    BROWSERS,
     FIRST_PAUSE,
     LARGEST,
     PROBE_TIMER,
@@ -106,7 +107,7 @@ class Searching(Network):
         return max(map(len, self.client.sent))
 
 
-@pytest.mark.parametrize("mtu", [1_192, 1_391, 1_392, 5_000, 8_880, 16_207, 16_208, 65_536])
+@pytest.mark.parametrize("mtu", [1_192, 1_391, 1_392, 2_040, 5_000, 8_880, 16_207, 16_208, 65_536])
 def test_the_largest_size_that_the_path_carries_is_used(mtu: int) -> None:
     network = Searching(Path(mtu, fragments=False))
     network.pass_time(ROUNDS * PROBE_TIMER + 1)
@@ -130,7 +131,14 @@ def test_probes_that_are_lost_by_chance_are_repeated_and_no_sign_of_congestion(s
 
 
 @pytest.mark.parametrize(
-    ("theirs", "most"), [(Capacity(), BASE), (Capacity(1000), BASE), (Capacity(9000), 8_880), (Capacity(2**32 - 1), LARGEST)]
+    ("theirs", "most"),
+    [
+        (Capacity(), BASE),
+        (Capacity(1000), BASE),
+        (Capacity(BROWSERS), BROWSERS),
+        (Capacity(9000), 8_880),
+        (Capacity(2**32 - 1), LARGEST),
+    ],
 )
 def test_nothing_is_larger_than_what_the_peer_takes(theirs: Capacity, most: int) -> None:
     network = Searching(Path(65_536), theirs)

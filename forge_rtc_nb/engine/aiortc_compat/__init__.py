@@ -3,10 +3,11 @@
 from .closing import close_connection
 from .network import install_network_fixes
 from .packet_sender import PacketTrack, install_packet_sender, packet_track
+from .packet_size import heed_packet_size
 from .receiver import LiveReceiver, Sink, install_live_receiver
 from .sctp_transport import install_fast_channels
 
-__all__ = ["LiveReceiver", "PacketTrack", "Sink", "close_connection", "install", "packet_track"]
+__all__ = ["LiveReceiver", "PacketTrack", "Sink", "close_connection", "heed_packet_size", "install", "packet_track"]
 
 
 def install() -> None:

@@ -58,6 +58,8 @@ class FastSctpTransport(AsyncIOEventEmitter):
         self._remote_max_message_size = REMOTE_DEFAULT_MAX_MESSAGE_SIZE
         self._association: Association | None = None
         self._search: PathSearch | None = None
+        self.announced_packet = 0
+        """Bytes of a packet that the peer's description says it takes: of one whose SCTP is not ours to let say so."""
         self._channels = Channels(self, self._offered, self._wake)
         self._event_loop = asyncio.get_event_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -275,7 +277,8 @@ class FastSctpTransport(AsyncIOEventEmitter):
     def _begin_search(self) -> None:
         assert self._association is not None
         assert self._search is not None
-        self._search.begin(self._association.largest_packet, time.monotonic())
+        most = self._association.largest_packet or self.announced_packet
+        self._search.begin(most, time.monotonic())
 
     def _send_rest(self) -> None:
         """That it is over, to the peer."""

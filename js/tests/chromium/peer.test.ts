@@ -34,6 +34,9 @@ describe("two browsers", () => {
     const sender = a.peer.pc?.getSenders()[0];
     expect(sender?.getParameters().encodings[0]?.maxBitrate).toBe(4_000_000);
     expect(a.peer.state).toBe("connected");
+    expect(JSON.stringify(a.sent.find(({ type }) => type === "webrtc.offer"))).toContain(
+      "a=x-forge-packet-size:2040",
+    );
     expect(a.peer.pc?.getTransceivers().map(({ direction }) => direction)).toEqual(["sendonly"]);
   });
 
