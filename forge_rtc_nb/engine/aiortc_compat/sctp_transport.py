@@ -13,7 +13,7 @@ from aiortc.rtcsctptransport import LOCAL_MAX_MESSAGE_SIZE, REMOTE_DEFAULT_MAX_M
 from pyee.asyncio import AsyncIOEventEmitter
 
 from ..datachannel.association import Association
-from ..datachannel.chunks import without_superseded
+from ..datachannel.chunks import PLAIN_SACK, without_superseded
 from ..datachannel.events import (
     Closed,
     Established,
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 BURST = 64
 """Packets that are taken from the association at once: what one system call sends."""
-MOST_PACKETS, MOST_BYTES = 32, 100_000
+MOST_PACKETS, MOST_BYTES = 32, 300_000
 """After so many, of packets or of bytes in them, they are acknowledged although more are there."""
 MAX_STREAMS = 65535
 
@@ -134,11 +134,12 @@ class FastSctpTransport(AsyncIOEventEmitter):
         association, now = self._association, time.monotonic()
         if association is None:
             return
-        for packet in without_superseded(packets):
+        sizes = list(map(len, packets))
+        for packet in packets if sizes.count(PLAIN_SACK) < 2 else without_superseded(packets):
             association.receive(packet, now)
         self._tell()
-        self._unanswered += len(packets)
-        self._unanswered_bytes += sum(map(len, packets))
+        self._unanswered += len(sizes)
+        self._unanswered_bytes += sum(sizes)
         if self._unanswered >= MOST_PACKETS or self._unanswered_bytes >= MOST_BYTES:
             self.batch_ended()
 

@@ -30,6 +30,7 @@ from .chunks import (
     HEARTBEAT_INFO,
     INIT,
     INIT_ACK,
+    LARGE,
     LEADING_DATA,
     NO_CHECKSUM,
     PAD,
@@ -217,7 +218,8 @@ class Association:
                         return
                     unchecked = checksum == NO_CHECKSUM and self._unchecked
                     if unchecked or checksum == CHECKSUM.pack(extend(self._seed, data[COMMON_HEADER:])):
-                        block.inbound.add(tsn, flags, stream, sequence, ppid, data[OVERHEAD:end])
+                        part = data[OVERHEAD:end] if end < LARGE else memoryview(data)[OVERHEAD:end]
+                        block.inbound.add(tsn, flags, stream, sequence, ppid, part)
                         block.note_packet()
                     return
             self._receive_any(data, now)

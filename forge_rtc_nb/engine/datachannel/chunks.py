@@ -57,6 +57,9 @@ COMMON_HEADER: Final = 12
 CHUNK_HEADER: Final = 4
 DATA_HEADER: Final = 16
 
+LARGE: Final = 4096
+"""Bytes of a packet from which on its content is better looked at than copied."""
+
 MASK: Final = 0xFFFFFFFF
 
 _HEADER = Struct("!HHL")

@@ -23,6 +23,9 @@ TIMER: Final = 0.002
 """Seconds that a timer of the layer above may be late: what pacing would send meanwhile goes out at once."""
 ROUND_SAMPLES: Final = 8
 """Round trips that must be longer, all of them, before a queue is believed to have grown: RFC 9406."""
+IN_GROUPS: Final = 16_000
+"""Bytes of packets that only a path within the system carries, as groups: of those a socket's buffer holds nearly its size. A
+queue's limit reckons with datagrams that come one by one, each of which may take twice its bytes."""
 EPOCH: Final = 10.0
 """The shortest round trip is that of the last one or two of these."""
 
@@ -34,6 +37,8 @@ class RoundTrip:
         self.smoothed: float | None = None
         self._variation = 0.0
         self.timeout = RTO_INITIAL
+        self.shortest = float("inf")
+        """Of the last one or two epochs."""
         self._shortest = self._previous = float("inf")
         self._epoch = 0.0
         self._next = float("-inf")
@@ -41,15 +46,12 @@ class RoundTrip:
         self.grows = False
         """Whether every packet of the last round trip took clearly longer than the shortest (RFC 9406 section 4.2)."""
 
-    @property
-    def shortest(self) -> float:
-        return min(self._shortest, self._previous)
-
     def measure(self, seconds: float, now: float) -> None:
         """A packet that was sent once was answered after so many ``seconds``."""
         if now - self._epoch > EPOCH:
             self._previous, self._shortest, self._epoch = self._shortest, seconds, now
         self._shortest = min(self._shortest, seconds)
+        self.shortest = min(self._shortest, self._previous)
         self._of_round.append(seconds)
         if now < self._next:
             return  # section 6.3.1 C: once a round trip
@@ -105,6 +107,7 @@ class Congestion:
     def __init__(self, packet_size: int, queue_limit: int) -> None:
         self.packet_size = packet_size
         self._queue_limit = queue_limit
+        self._room = queue_limit
         self.round_trip = RoundTrip()
         self.window = min(4 * packet_size, max(2 * packet_size, 4404))
         self.threshold = 1 << 30
@@ -113,6 +116,12 @@ class Congestion:
         self._recovery_began = float("-inf")
         self._tokens = float(INITIAL_BURST * packet_size)
         self._filled_at = float("-inf")
+
+    def resize(self, packet_size: int) -> None:
+        """Packets have another size from now on."""
+        self.packet_size = packet_size
+        self.window = max(self.window, packet_size)
+        self._room = self._queue_limit * 3 // 2 if packet_size >= IN_GROUPS else self._queue_limit
 
     @property
     def limit(self) -> int:
@@ -123,7 +132,7 @@ class Congestion:
         smoothed, shortest = self.round_trip.smoothed, self.round_trip.shortest
         if smoothed is None or smoothed <= shortest:
             return self.window
-        return min(self.window, int(self._queue_limit * smoothed / (smoothed - shortest)))
+        return min(self.window, int(self._room * smoothed / (smoothed - shortest)))
 
     @property
     def recovering(self) -> bool:
@@ -172,10 +181,6 @@ class Congestion:
         self._recovery_ends = None
 
     @property
-    def _bucket(self) -> float:
-        return max(INITIAL_BURST * self.packet_size, self._rate * TIMER)
-
-    @property
     def _rate(self) -> float:
         """Bytes a second."""
         shortest = min(RTO_INITIAL, max(self.round_trip.shortest, 1e-6))
@@ -184,7 +189,9 @@ class Congestion:
     def allowance(self, now: float) -> int:
         """Bytes that may be sent now."""
         if now > self._filled_at:
-            self._tokens = min(self._bucket, self._tokens + (now - self._filled_at) * self._rate)
+            rate = self._rate
+            bucket = max(INITIAL_BURST * self.packet_size, rate * TIMER)
+            self._tokens = min(bucket, self._tokens + (now - self._filled_at) * rate)
             self._filled_at = now
         return int(self._tokens)
 

@@ -38,7 +38,7 @@ class Inbound:
         self._reassembly = Reassembly(self.delivery, events, max_message)
         self._ahead = Ranges()
         self._duplicates: list[int] = []
-        self._parts: list[bytes] | None = None
+        self._parts: list[bytes | memoryview] | None = None
         """Of the message under way, while there are no gaps."""
         self._stream = self._sequence = self._ppid = self._flags = self._size = 0
         self.unacknowledged = 0
@@ -46,7 +46,7 @@ class Inbound:
         self.urgent = False
         """Whether the next SACK must not wait: gaps, duplicates, or the peer asks for it."""
 
-    def add(self, raw: int, flags: int, stream: int, sequence: int, ppid: int, part: bytes) -> None:
+    def add(self, raw: int, flags: int, stream: int, sequence: int, ppid: int, part: bytes | memoryview) -> None:
         """A DATA chunk."""
         if raw != self._next or self._ahead:
             self._add_anywhere(unwrap(raw, self.tsn), flags, stream, sequence, ppid, part)
@@ -55,7 +55,7 @@ class Inbound:
             if flags & LAST:
                 self._parts = None
                 self._size = len(part)
-                self._deliver(flags, stream, sequence, ppid, part)
+                self._deliver(flags, stream, sequence, ppid, bytes(part))
             else:
                 self._parts = [part]
                 self._stream, self._sequence, self._ppid, self._flags = stream, sequence, ppid, flags
@@ -91,7 +91,7 @@ class Inbound:
         self._parts, self._size = None, 0
         self.delivery.refuse(stream, None if flags & UNORDERED else sequence)
 
-    def _add_anywhere(self, tsn: int, flags: int, stream: int, sequence: int, ppid: int, part: bytes) -> None:
+    def _add_anywhere(self, tsn: int, flags: int, stream: int, sequence: int, ppid: int, part: bytes | memoryview) -> None:
         """A chunk that is not the next, or that comes while others are missing."""
         self.urgent = True
         if tsn <= self.tsn or tsn in self._ahead:

@@ -12,6 +12,7 @@ from .chunks import (
     DATA_CHUNK,
     DATA_HEADER,
     FIRST,
+    LARGE,
     LAST,
     MASK,
     NO_CHECKSUM,
@@ -76,8 +77,7 @@ class Outbound:
         return {self._current.queue.stream} if self._current is not None else set()
 
     def set_packet_size(self, size: int) -> None:
-        self.congestion.packet_size = size
-        self.congestion.window = max(self.congestion.window, size)
+        self.congestion.resize(size)
 
     # What comes from the peer
 
@@ -290,7 +290,7 @@ class Outbound:
                 self._send_last(message, packer, now)
                 continue
             packer.flush()
-            count = min((rest - 1) // step, -(-allowance // step), max(1, peer // step), most - packer.count)
+            count = min(_pieces(rest, step), -(-allowance // step), max(1, peer // step), most - packer.count)
             if count <= 0:
                 return
             self._send_run(message, step, count, packer, now)
@@ -308,22 +308,21 @@ class Outbound:
         """The last fragment, or the only one, in a packet with others."""
         start, size = message.sent, message.size - message.sent
         tsn = self.flight.add(message, start, size, now)
-        self._asked = start > 0 and not self.schedule  # else an answer takes it along, or the next packet brings it about
-        packer.add(self._chunk(message, tsn, start, size, AT_ONCE if self._asked else 0))
+        packer.add(self._chunk(message, tsn, start, size, self._last_flags(start)))
         message.sent = message.size
         self._current = None
         self.congestion.spend(size)
         self.schedule.sent(message.queue, size)
 
     def _send_run(self, message: Outgoing, step: int, count: int, packer: Packer, now: float) -> None:
-        """Fragments that are not the last, each in a packet of its own. This is where the time goes."""
-        data = (
-            message.data
-            if isinstance(message.data, bytes)
-            else message.data[message.sent : message.sent + count * step].tobytes()
-        )
+        """Fragments, each in a packet of its own. This is where the time goes."""
         start = at = message.sent
-        shift = 0 if isinstance(message.data, bytes) else start
+        end = min(start + count * step, message.size)
+        data, shift = message.data, 0
+        if step >= LARGE and packer.unchecked:
+            data = memoryview(data)
+        elif not isinstance(data, bytes):  # a slice of it costs more than one of bytes
+            data, shift = data[start:end].tobytes(), start
         tsn = self.flight.next_tsn
         if not start:
             message.tsn = tsn
@@ -333,9 +332,14 @@ class Outbound:
         unchecked = header + NO_CHECKSUM if packer.unchecked else b""
         fragments: list[Fragment] = []
         self._asked = False
-        for _ in range(count):
+        while at < end:
             place = at - shift
-            head, part = DATA_CHUNK.pack(DATA, flags, length, tsn & MASK, stream, sequence, ppid), data[place : place + step]
+            part = data[place : place + step]
+            if at + step >= message.size:
+                step, length = len(part), len(part) + DATA_HEADER
+                part = b"".join((part, bytes(-step % 4)))
+                flags |= self._last_flags(at)
+            head = DATA_CHUNK.pack(DATA, flags, length, tsn & MASK, stream, sequence, ppid)
             if unchecked:
                 packer.packets.append(b"".join((unchecked, head, part)))
             else:
@@ -344,7 +348,20 @@ class Outbound:
             flags = message.flags
             tsn += 1
             at += step
-        self.flight.add_run(fragments, at - start)
-        message.sent = at
-        self.congestion.spend(at - start)
-        self.schedule.sent(message.queue, at - start)
+        self.flight.add_run(fragments, end - start)
+        message.sent = end
+        if end == message.size:
+            self._current = None
+        self.congestion.spend(end - start)
+        self.schedule.sent(message.queue, end - start)
+
+    def _last_flags(self, start: int) -> int:
+        """Those of the fragment that begins there and ends its message."""
+        self._asked = start > 0 and not self.schedule  # else an answer takes it along, or the next packet brings it about
+        return LAST | (AT_ONCE if self._asked else 0)
+
+
+def _pieces(rest: int, step: int) -> int:
+    """Fragments that get a packet of their own: all but a last one that leaves room for what comes after it."""
+    whole, last = divmod(rest, step)
+    return whole + (2 * last > step)

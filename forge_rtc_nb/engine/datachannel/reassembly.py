@@ -22,13 +22,13 @@ class Run:
 
     __slots__ = ("begins", "ends", "first", "last", "parts", "ppid", "sequence", "size", "stream", "too_large", "unordered")
 
-    def __init__(self, tsn: int, flags: int, stream: int, sequence: int, ppid: int, part: bytes) -> None:
+    def __init__(self, tsn: int, flags: int, stream: int, sequence: int, ppid: int, part: bytes | memoryview) -> None:
         self.first = self.last = tsn
         self.begins = bool(flags & FIRST)
         self.ends = bool(flags & LAST)
         self.unordered = bool(flags & UNORDERED)
         self.stream, self.sequence, self.ppid = stream, sequence, ppid
-        self.parts: list[bytes] | deque[bytes] = [part]
+        self.parts: list[bytes | memoryview] | deque[bytes | memoryview] = [part]
         """A deque takes half a kilobyte: only where there are many."""
         self.size = len(part)
         self.too_large = False
