@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forge_rtc_nb.engine.datachannel.events import PeerReset, ResetDone
+from forge_rtc_nb.engine.datachannel.setup import UNKNOWN, Capacity
 from tests.unit.sctp_network import DELAY, End, Network, random_path
 
 SIZES = [1, 2, 3, 4, 100, 1171, 1172, 1173, 2344, 5000, 65_536, 262_144]
@@ -29,6 +30,8 @@ UNORDERED: dict[str, Any] = {"ordered": False}
 KINDS = [RELIABLE, UNORDERED, {"max_retransmits": 0}, {"max_retransmits": 2, "ordered": False}, {"max_lifetime": 0.05}]
 """Of the messages on streams 0 to 4."""
 
+OURS = Capacity(16_352, unchecked=True)
+"""Both ends are ours: as `UNKNOWN` they might be anybody's."""
 STEPS = st.lists(
     st.tuples(st.booleans(), st.integers(0, len(KINDS) - 1), st.sampled_from(SIZES), st.sampled_from([0.0, 0.0, 0.005, 0.1])),
     min_size=1,
@@ -68,10 +71,12 @@ def check_nothing_is_left(network: Network) -> None:
         assert not end.inbound._ahead
 
 
-@given(PATHS, PATHS, STEPS, st.sampled_from([576, 1200, 16_352]), st.sampled_from([1, 7, 64]))
+@given(PATHS, PATHS, STEPS, st.sampled_from([576, 1200, 16_352]), st.sampled_from([1, 7, 64]), st.sampled_from([OURS, UNKNOWN]))
 @settings(max_examples=80, deadline=None)
-def test_everything_arrives_as_it_was_sent(there: Any, back: Any, steps: Any, packet_size: int, most: int) -> None:
-    network = Network(most, packet_size=packet_size).establish()
+def test_everything_arrives_as_it_was_sent(
+    there: Any, back: Any, steps: Any, packet_size: int, most: int, capacity: Capacity
+) -> None:
+    network = Network(most, packet_size=packet_size, capacity=capacity).establish()
     network.client.fate, network.server.fate = random_path(**there), random_path(**back)
     sent = send_all(network, steps)
     network.run(seconds=500)
@@ -82,12 +87,14 @@ def test_everything_arrives_as_it_was_sent(there: Any, back: Any, steps: Any, pa
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_data_may_be_any_buffer(kind: Any) -> None:
-    network = Network().establish()
+@pytest.mark.parametrize("options", [{}, {"packet_size": 16_352}, {"packet_size": 16_352, "capacity": OURS}], ids=str)
+def test_data_may_be_any_buffer(kind: Any, options: dict[str, Any]) -> None:
+    network = Network(**options).establish()
     data = Random(1).randbytes(100_003)
     network.client.association.send(0, 53, kind(data), now=network.now)
     network.run(lambda: bool(network.server.messages))
     assert network.server.messages == [(0, 53, data)]
+    assert type(network.server.messages[0][2]) is bytes
 
 
 def test_what_cannot_be_sent_is_refused() -> None:

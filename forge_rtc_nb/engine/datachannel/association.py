@@ -50,6 +50,7 @@ from .chunks import (
     chunks_of,
     error_chunk,
     header_seed,
+    is_filling,
     packet,
     packet_header,
     parameter,
@@ -212,7 +213,12 @@ class Association:
             if len(data) > OVERHEAD:
                 header, checksum, kind, flags, length, tsn, stream, sequence, ppid = LEADING_DATA.unpack_from(data)
                 end = COMMON_HEADER + length
-                if kind == DATA and header == self._expects and len(data) == end + (-end & 3) and length > DATA_HEADER:
+                if (
+                    kind == DATA
+                    and header == self._expects
+                    and length > DATA_HEADER
+                    and (len(data) == end + (-end & 3) or is_filling(data, end + (-end & 3)))
+                ):
                     block = self._block
                     if block is None or self._life.state not in TAKES_DATA:
                         return

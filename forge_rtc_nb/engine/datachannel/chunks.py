@@ -134,6 +134,12 @@ def chunks_of(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         at += length + (-length % 4)
 
 
+def is_filling(data: bytes, at: int) -> bool:
+    """Whether from there on a packet is nothing but one PAD chunk (RFC 4820)."""
+    left = len(data) - at
+    return left >= CHUNK_HEADER and data[at] == PAD and int.from_bytes(data[at + 2 : at + 4], "big") == left
+
+
 def parameter(kind: int, value: bytes = b"") -> bytes:
     """A parameter of a chunk, or the cause of an error, with its padding."""
     return _PAIR.pack(kind, len(value) + 4) + value + bytes(-len(value) % 4)

@@ -47,6 +47,7 @@ class ControlBlock:
         self.inbound = inbound
         self.outbound = Outbound(identity.tsn, schedule, *sizes)
         self.outbound.peer_window, self.outbound.forwards = peer.window, peer.forwards
+        self.outbound.fills = bool(peer.capacity.packet)
         self.resets = Resets(identity.tsn, peer.tsn, self.outbound, inbound, events)
         self.resets.known = peer.resets
         self._control = control

@@ -7,6 +7,7 @@ from google_crc32c import extend
 from .chunks import (
     AT_ONCE,
     CHECKSUM,
+    CHUNK_HEADER,
     COMMON_HEADER,
     DATA,
     DATA_CHUNK,
@@ -16,6 +17,8 @@ from .chunks import (
     LAST,
     MASK,
     NO_CHECKSUM,
+    PAD,
+    chunk,
     forward_tsn_chunk,
     unwrap,
 )
@@ -24,6 +27,8 @@ from .flight import LOST, Flight, Fragment
 from .outgoing import Outgoing, Schedule
 from .packer import Packer
 
+MOST_FILLING = 256
+"""Bytes that are sent for nothing at most, so that a packet is as long as those before and after it."""
 OVERHEAD = COMMON_HEADER + DATA_HEADER
 
 
@@ -37,6 +42,8 @@ class Outbound:
         self.peer_window = 0
         self.forwards = False
         """Whether the peer knows FORWARD TSN; without it every message is reliable."""
+        self.fills = False
+        """Whether packets may be filled up: the peer reads them as fast as others."""
         self.failures = 0
         """Expiries of T3 in a row."""
         self.t3: float | None = None
@@ -284,13 +291,14 @@ class Outbound:
             peer = self.peer_window - self.flight.size
             if min(step, rest) > peer and self.flight.size:
                 return  # one chunk may always be under way: it asks a shut window (section 6.1 A)
-            if rest <= step:
+            pieces = _pieces(rest, step) if message.sent or rest > step else 0
+            if not pieces:
                 if packer.count >= most and not packer.room_for(rest + DATA_HEADER + 3):
                     return
                 self._send_last(message, packer, now)
                 continue
             packer.flush()
-            count = min(_pieces(rest, step), -(-allowance // step), max(1, peer // step), most - packer.count)
+            count = min(pieces, -(-allowance // step), max(1, peer // step), most - packer.count)
             if count <= 0:
                 return
             self._send_run(message, step, count, packer, now)
@@ -336,8 +344,9 @@ class Outbound:
             place = at - shift
             part = data[place : place + step]
             if at + step >= message.size:
-                step, length = len(part), len(part) + DATA_HEADER
-                part = b"".join((part, bytes(-step % 4)))
+                length = len(part) + DATA_HEADER
+                part = b"".join((part, self._filling(step - len(part))))
+                step = length - DATA_HEADER
                 flags |= self._last_flags(at)
             head = DATA_CHUNK.pack(DATA, flags, length, tsn & MASK, stream, sequence, ppid)
             if unchecked:
@@ -354,6 +363,14 @@ class Outbound:
             self._current = None
         self.congestion.spend(end - start)
         self.schedule.sent(message.queue, end - start)
+
+    def _filling(self, missing: int) -> bytes:
+        """What follows the last fragment, which has so many bytes less than the others: its padding, and where more packets of
+        the same kind follow, and the peer is one of ours, a chunk to make it as long as those: they go out together."""
+        padding = missing % 4
+        if self.fills and self.schedule and 4 <= missing <= MOST_FILLING:
+            return bytes(padding) + chunk(PAD, 0, bytes(missing - padding - CHUNK_HEADER))
+        return bytes(padding)
 
     def _last_flags(self, start: int) -> int:
         """Those of the fragment that begins there and ends its message."""
