@@ -9,8 +9,8 @@ MEMORY: Final = 0.5
 """Seconds since the last packet of a picture in which the next one is expected."""
 BURST: Final = 8
 """Packets of data in a row meanwhile."""
-REST: Final = 5.0
-"""How long data rests after that, in terms of the time that it took: pictures get five sixths of the engine."""
+REST: Final = 8.0
+"""How long data rests after that, in terms of the time that it took: pictures get eight ninths of the engine."""
 SHORTEST: Final = 0.001
 """Seconds that a timer can tell."""
 
