@@ -1,7 +1,8 @@
 """All tests: ``python -m tests``. With options of pytest: Python's alone, as they choose.
 
-Three lines of work at once: browser journeys wait more than they work, and so do kernels; the third line is short. The first
-two could not share a process anyway: Playwright's event loop runs from the first journey on, and leaves none for coroutines.
+Three lines of work at once: browser journeys wait more than they work, and so do kernels; the third line has what is short, and
+what counts and waits and minds no other work. The first two could not share a process anyway: Playwright's event loop runs from
+the first journey on, and leaves none for coroutines.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-JOURNEYS, SHORT = ["tests/browser"], ["tests/unit", "tests/server"]
+JOURNEYS = ["tests/browser"]
+PATIENT = [f"tests/kernel/test_{name}.py" for name in ("culling", "hub", "leaks", "publish_leaks")]
+OTHERS = ["tests/unit", "tests/server", *PATIENT]
 JS = Path(__file__).parents[1] / "js"
 ENVIRON = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """With bytecode: hundreds of kernels and engines would compile all modules again, a quarter of a second each."""
@@ -26,12 +29,12 @@ NONE_CHOSEN = 5
 def main(options: list[str]) -> int:
     """0 where all passed. What the other lines print comes after the first."""
     stopped = threading.Event()
-    with ThreadPoolExecutor(2) as beside, tempfile.TemporaryFile() as journeys, tempfile.TemporaryFile() as short:
+    with ThreadPoolExecutor(2) as beside, tempfile.TemporaryFile() as journeys, tempfile.TemporaryFile() as others:
         lines = [
             (beside.submit(_run, _pytest(options, *JOURNEYS), Path.cwd(), journeys), journeys),
-            (beside.submit(_short, options, short, stopped), short),
+            (beside.submit(_other_tests, options, others, stopped), others),
         ]
-        rest = [f"--ignore={folder}" for folder in (*JOURNEYS, *SHORT)]
+        rest = [f"--ignore={path}" for path in (*JOURNEYS, *OTHERS)]
         status = _passed(_wait(subprocess.Popen(_pytest(options, *rest), env=ENVIRON), stopped), options)
         for line, output in lines:
             status = _passed(line.result(), options) or status
@@ -53,9 +56,9 @@ def _wait(process: subprocess.Popen[bytes], stopped: threading.Event) -> int:
         return process.wait()  # it was interrupted, too, and cleans up
 
 
-def _short(options: list[str], output: IO[bytes], stopped: threading.Event) -> int:
+def _other_tests(options: list[str], output: IO[bytes], stopped: threading.Event) -> int:
     """Unless somebody has chosen tests, vitest too; nothing more where somebody has stopped them."""
-    status = _run(_pytest(options, *SHORT), Path.cwd(), output)
+    status = _run(_pytest(options, *OTHERS), Path.cwd(), output)
     if options or stopped.is_set():
         return status
     return _run(["npm", "test"], JS, output) or status
