@@ -42,6 +42,7 @@ let unfit: (message: RoutedMessage) => boolean;
 beforeEach(() => {
   vi.useFakeTimers();
   vi.stubGlobal("RTCPeerConnection", StubConnection);
+  vi.stubGlobal("navigator", { userAgent: "" });
   vi.spyOn(console, "debug").mockImplementation(() => undefined);
   StubConnection.made = 0;
   StubConnection.taken = [];

@@ -43,7 +43,7 @@ export function openSession(): void {
   vi.stubGlobal("WebSocket", FakeSocket);
   vi.stubGlobal("RTCPeerConnection", StubConnection);
   vi.stubGlobal("document", new EventTarget());
-  vi.stubGlobal("navigator", {});
+  vi.stubGlobal("navigator", { userAgent: "" });
   vi.stubGlobal("addEventListener", () => undefined);
   FakeSocket.all = [];
   StubConnection.all = [];
