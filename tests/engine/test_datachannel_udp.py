@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,41 @@ def test_a_transport_reads_all_there_is_and_then_says_so(loop: str) -> None:
         transport.close()
         await await_for(lambda: listener.lost == [None], what="connection_lost")
 
+    run_on(loop, test)
+
+
+def ended(listener: Listener, batches: int) -> bool:
+    return listener.batches == batches
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_datagram_that_comes_alone_is_read_in_one_call_and_many_all_the_same(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    read: Any = UdpSocket._read
+
+    def counted(self: UdpSocket, at: int) -> Any:
+        calls.append(at)
+        return read(self, at)
+
+    async def test() -> None:
+        listener = Listener()
+        transport = UdpTransport(asyncio.get_running_loop(), bound(), listener)
+        address = transport.get_extra_info("sockname")
+        with two() as (near, _, _):
+            near.offload_below = 0
+            for number in range(5):
+                calls.clear()
+                near.send_run(memoryview(bytes([number])), 1, address)
+                await await_for(partial(ended, listener, number + 1), what="the end of a batch")
+                assert len(calls) == (2 if number == 0 else 1), "at first it is not known that it comes alone"
+            near.send_run(memoryview(bytes(100)), 1, address)
+            await await_for(lambda: len(listener.got) == 105, what="all of it")
+        transport.close()
+
+    monkeypatch.setattr(UdpSocket, "_read", counted)
+    monkeypatch.setattr(udp_transport, "SELDOM", 0.0)
     run_on(loop, test)
 
 

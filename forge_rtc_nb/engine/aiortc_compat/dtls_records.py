@@ -105,7 +105,7 @@ class RecordLayer:
         `ConnectionError` where the connection is over, `ValueError` for a packet that is larger than a record.
         """
         end = waiting = first = count = 0
-        if left := self.pending():  # before a record of ours ends up behind it
+        if self.may_answer and (left := self.pending()):  # before a record of ours ends up behind it
             yield memoryview(left), len(left)
         ssl, added, write = self._ssl, self._added, _lib.SSL_write
         for packet in packets:

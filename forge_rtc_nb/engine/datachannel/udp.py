@@ -79,15 +79,16 @@ class UdpSocket:
         """Whether something was read that `receive` has not told of yet."""
         return self._kept is not None
 
-    def receive(self) -> tuple[list[Run], Address] | None:
+    def receive(self, calls: int = MAX_SEGMENTS) -> tuple[list[Run], Address] | None:
         """Where in `buffer` datagrams of one sender are, and who that is; None where nothing is left.
 
-        Then `drained` tells whether nothing was left. An error that belongs to something sent before (ICMP) counts as nothing.
+        It takes so many ``calls`` at most; `drained` tells whether nothing was left.
+        An error that belongs to something sent before (ICMP) counts as nothing.
         """
         runs: list[Run] = []
         sender, end = self._take_kept(runs)
         self.drained = False
-        for _ in range(MAX_SEGMENTS):
+        for _ in range(calls):
             got = self._read(end)
             if got is None:
                 break

@@ -9,12 +9,15 @@ from collections import deque
 from typing import Any, Protocol
 
 from .read_pauses import PAUSE, ReadPauses
-from .udp import Address, Run, UdpSocket
+from .udp import MAX_SEGMENTS, Address, Run, UdpSocket
 
 logger = logging.getLogger(__name__)
 
 MOST_READS = 16
 """Times that a socket is read in a row, some 64 KiB each; then others have their turn in the event loop."""
+SMALL, SELDOM = 4096, 0.0002
+"""Where less than so many bytes came, so many seconds ago or more, one datagram is read and it is not asked whether there are
+more: the loop would tell. It is a system call and an exception less before an answer goes."""
 MOST_QUEUED = 1 << 20
 """Bytes that wait for the system to have room. More are lost; whoever looks at `blocked` never loses any."""
 RETRY = 0.002
@@ -52,6 +55,8 @@ class UdpTransport(asyncio.DatagramTransport):
         self._queue: deque[tuple[bytes, int, Address]] = deque()
         self._queued = 0
         self._retry: asyncio.TimerHandle | None = None
+        self._alone, self._read_at = False, 0.0
+        """Whether hardly anything was there when the socket was last read, and when that was."""
         self._pauses = ReadPauses()
         self._pause: asyncio.TimerHandle | None = None
         self._closing = False
@@ -114,18 +119,20 @@ class UdpTransport(asyncio.DatagramTransport):
     def _read(self) -> None:
         if self._closing:
             return
-        received, size = self._receiver.datagrams_received, 0
+        received, size, begun = self._receiver.datagrams_received, 0, time.monotonic()
+        calls = 1 if self._alone and begun - self._read_at > SELDOM else MAX_SEGMENTS
         for _ in range(MOST_READS):
-            got = self._socket.receive()
+            got = self._socket.receive(calls)
             if got is not None:
                 size += got[0][-1][1]
                 received(self._socket.buffer, *got)
                 if self._closing:
                     return
-            if self._socket.drained:
+            if self._socket.drained or calls == 1:
                 break
         self._receiver.batch_ended()
-        self._pauses.note(size, time.monotonic())
+        self._alone, self._read_at = size < SMALL, begun
+        self._pauses.note(size, begun)
         if self._socket.keeps:  # of which the system tells no more
             self._loop.call_soon(self._read)
         elif self._pauses.wanted and self._socket.drained and not self._closing and self._receiver.may_wait:
