@@ -20,8 +20,9 @@ const FLAGS = [
   "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ];
 
-/** Milliseconds that a test may take on a machine that does other work, too. */
+/** Milliseconds that a test, and a condition in it, may take on a machine that does other work, too. */
 const LIMIT = 30_000;
+const PATIENCE = { poll: { timeout: 10_000 } };
 
 export default defineConfig({
   test: {
@@ -30,6 +31,7 @@ export default defineConfig({
         test: {
           name: "node",
           testTimeout: LIMIT,
+          expect: PATIENCE,
           restoreMocks: true,
           environment: "node",
           include: ["tests/node/**/*.test.ts"],
@@ -39,6 +41,7 @@ export default defineConfig({
         test: {
           name: "chromium",
           testTimeout: LIMIT,
+          expect: PATIENCE,
           restoreMocks: true,
           include: ["tests/chromium/**/*.test.ts"],
           browser: {
