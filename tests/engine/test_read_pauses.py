@@ -13,7 +13,7 @@ from forge_rtc_nb.engine.datachannel.read_pauses import SPAN, ReadPauses
 from forge_rtc_nb.engine.datachannel.setup import Capacity
 from forge_rtc_nb.engine.datachannel.udp_transport import UdpTransport
 from tests.engine.fast_pair import run_on
-from tests.engine.test_datachannel_udp import LOOPS, Listener, bound, two
+from tests.engine.udp_sockets import LOOPS, Listener, bound, two
 from tests.support import await_for
 from tests.unit.sctp_network import Network
 
