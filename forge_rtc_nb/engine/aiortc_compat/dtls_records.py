@@ -79,7 +79,7 @@ class RecordLayer:
                         at += size
                     else:  # as many as there are datagrams
                         last = at - size
-                        if last + _HEADER > stop or (buffer[last + 11] << 8 | buffer[last + 12]) + _HEADER != stop - last:
+                        if last + _HEADER > stop or _record_size(buffer, last) != stop - last:
                             self._read_rest(packets)
                     at = stop
         return packets
@@ -132,7 +132,7 @@ class RecordLayer:
         """All records that were sealed, and the size of each; ``end`` bytes of them were taken from OpenSSL already."""
         if waiting:
             end += _lib.BIO_read(self._to_peer, self._base + end, _ROOM - end)
-        return self._view[:end], _HEADER + (self._sealed[_HEADER - 2] << 8 | self._sealed[_HEADER - 1])
+        return self._view[:end], _record_size(self._sealed, 0)
 
     def _refuse(self, length: int) -> None:
         """The packet cannot be sealed; those of its run before it are lost with it."""
@@ -147,6 +147,11 @@ class RecordLayer:
         size = _lib.BIO_read(self._to_peer, self._base, _ROOM)
         self.may_answer = size > 0
         return bytes(self._view[:size]) if size > 0 else b""
+
+
+def _record_size(buffer: bytearray | bytes, at: int) -> int:
+    """Bytes of the record that begins there, as its header has it."""
+    return _HEADER + (buffer[at + _HEADER - 2] << 8 | buffer[at + _HEADER - 1])
 
 
 def _together(buffer: bytearray | bytes, begin: int, end: int, size: int) -> int:

@@ -373,7 +373,7 @@ class Outbound:
         return bytes(padding)
 
     def _last_flags(self, start: int) -> int:
-        """Those of the fragment that begins there and ends its message."""
+        """Those of the fragment that begins there and ends its message; from now on it is known what that asks for."""
         self._asked = start > 0 and not self.schedule  # else an answer takes it along, or the next packet brings it about
         return LAST | (AT_ONCE if self._asked else 0)
 
