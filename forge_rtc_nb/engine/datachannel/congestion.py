@@ -37,8 +37,6 @@ class RoundTrip:
         self.smoothed: float | None = None
         self._variation = 0.0
         self.timeout = RTO_INITIAL
-        self.shortest = float("inf")
-        """Of the last one or two epochs."""
         self._shortest = self._previous = float("inf")
         self._epoch = 0.0
         self._next = float("-inf")
@@ -46,12 +44,15 @@ class RoundTrip:
         self.grows = False
         """Whether every packet of the last round trip took clearly longer than the shortest (RFC 9406 section 4.2)."""
 
+    @property
+    def shortest(self) -> float:
+        return min(self._shortest, self._previous)
+
     def measure(self, seconds: float, now: float) -> None:
         """A packet that was sent once was answered after so many ``seconds``."""
         if now - self._epoch > EPOCH:
             self._previous, self._shortest, self._epoch = self._shortest, seconds, now
         self._shortest = min(self._shortest, seconds)
-        self.shortest = min(self._shortest, self._previous)
         self._of_round.append(seconds)
         if now < self._next:
             return  # section 6.3.1 C: once a round trip
@@ -121,7 +122,7 @@ class Congestion:
         """Packets have another size from now on."""
         self.packet_size = packet_size
         self.window = max(self.window, packet_size)
-        self._room = self._queue_limit * 3 // 2 if packet_size >= IN_GROUPS else self._queue_limit
+        self._room = self._queue_limit * 5 // 4 if packet_size >= IN_GROUPS else self._queue_limit
 
     @property
     def limit(self) -> int:
