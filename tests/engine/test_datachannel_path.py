@@ -105,9 +105,12 @@ def test_a_camera_beside_data_is_seen(loop: str) -> None:
     run_on(loop, test)
 
 
-@pytest.fixture
-def hostile() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+@pytest.fixture(params=["127.0.0.1", "::1"], ids=["IPv4", "IPv6"])
+def hostile(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A stranger's, of the family that both ends of a connection have: with both families either may be nominated."""
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: [request.param])
+    family = socket.AF_INET6 if ":" in request.param else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as stranger:
         yield stranger
 
 
