@@ -20,7 +20,7 @@ PART = 1172
 def sending(count: int, **options: object) -> Network:
     """The client has so many packets to send, at no pace, and nothing arrives."""
     network = Network(**options).establish()  # type: ignore[arg-type]
-    network.client.outbound.congestion.round_trip._shortest = 1e-6
+    network.client.outbound.congestion.round_trip.shortest = 1e-6
     network.client.fate = lambda data: ()
     network.client.association.send(0, 53, bytes(PART * count), now=network.now)
     network.flush(network.client)

@@ -124,7 +124,7 @@ def test_a_sack_with_thousands_of_gaps_is_taken() -> None:
     network = Network(most=100_000, queue_limit=1 << 24).establish()
     outbound = network.client.outbound
     outbound.congestion.window = outbound.peer_window = 1 << 24
-    outbound.congestion.round_trip._shortest = 1e-6
+    outbound.congestion.round_trip.shortest = 1e-6
     network.client.fate = lambda data: ()
     for _ in range(8000):
         network.client.association.send(0, 53, bytes(1172), now=network.now)

@@ -40,7 +40,7 @@ from tests.unit.sctp_network import DELAY, End, Network, answers, arrives, data_
 def silent() -> Network:
     """Nothing that the client sends arrives."""
     network = Network().establish()
-    network.client.outbound.congestion.round_trip._shortest = 1e-6
+    network.client.outbound.congestion.round_trip.shortest = 1e-6
     network.client.fate = lambda data: ()
     return network
 

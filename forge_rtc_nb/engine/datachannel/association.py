@@ -22,6 +22,7 @@ from .chunks import (
     COOKIE_ACK,
     COOKIE_ECHO,
     DATA,
+    DATA_CHUNK,
     DATA_HEADER,
     ERROR,
     FORWARD_TSN,
@@ -31,9 +32,10 @@ from .chunks import (
     INIT,
     INIT_ACK,
     LARGE,
-    LEADING_DATA,
     NO_CHECKSUM,
     PAD,
+    PLAIN,
+    PLAIN_SACK,
     PROTOCOL_VIOLATION,
     RE_CONFIG,
     REFLECTED,
@@ -61,7 +63,6 @@ from .control_block import ControlBlock
 from .events import Event, ProbeAcknowledged
 from .inbound import Inbound, Violation
 from .lifecycle import MAX_FAILURES, MAX_OVERSIZED, SETTING_UP, TAKES_DATA, Lifecycle, State
-from .outbound import OVERHEAD
 from .outgoing import Outgoing, Schedule
 from .setup import STREAMS, UNKNOWN, Capacity, Identity, Peer
 
@@ -210,29 +211,40 @@ class Association:
         """One packet. Whatever it is, nothing is raised: it is dropped, or the association is aborted."""
         data = packet if type(packet) is bytes else bytes(packet)
         try:
-            if len(data) > OVERHEAD:
-                header, checksum, kind, flags, length, tsn, stream, sequence, ppid = LEADING_DATA.unpack_from(data)
-                end = COMMON_HEADER + length
-                if (
-                    kind == DATA
-                    and header == self._expects
-                    and length > DATA_HEADER
-                    and (len(data) == end + (-end & 3) or is_filling(data, end + (-end & 3)))
-                ):
-                    block = self._block
-                    if block is None or self._life.state not in TAKES_DATA:
-                        return
-                    unchecked = checksum == NO_CHECKSUM and self._unchecked
-                    if unchecked or checksum == CHECKSUM.pack(extend(self._seed, data[COMMON_HEADER:])):
-                        part = data[OVERHEAD:end] if end < LARGE else memoryview(data)[OVERHEAD:end]
-                        block.inbound.add(tsn, flags, stream, sequence, ppid, part)
-                        block.note_packet()
-                    return
-            self._receive_any(data, now)
+            if not self._receive_usual(data, now):
+                self._receive_any(data, now)
         except Violation as error:
             self._life.abort(PROTOCOL_VIOLATION, str(error))
         except Malformed:
             pass  # the chunks in front of it were taken
+
+    def _receive_usual(self, data: bytes, now: float) -> bool:
+        """A packet as most are: a SACK that tells of nothing out of order, a DATA chunk, or both. False: it is another."""
+        block, size, at = self._block, len(data), COMMON_HEADER
+        if size < PLAIN_SACK or data[:8] != self._expects or block is None or self._life.state is not State.ESTABLISHED:
+            return False
+        if data[COMMON_HEADER] == SACK:
+            _, _, length, acknowledged, window, more = PLAIN.unpack_from(data, COMMON_HEADER)
+            if length != PLAIN.size or more:
+                return False
+            at = PLAIN_SACK
+        if at < size:
+            if size <= at + DATA_HEADER:
+                return False
+            kind, flags, length, tsn, stream, sequence, ppid = DATA_CHUNK.unpack_from(data, at)
+            end = at + length
+            if kind != DATA or length <= DATA_HEADER or (size != end + (-end & 3) and not is_filling(data, end + (-end & 3))):
+                return False
+        unchecked = self._unchecked and data[8:COMMON_HEADER] == NO_CHECKSUM
+        if not unchecked and data[8:COMMON_HEADER] != CHECKSUM.pack(extend(self._seed, data[COMMON_HEADER:])):
+            return True
+        if at > COMMON_HEADER:
+            block.acknowledged(acknowledged, window, now)
+        if at < size:
+            content = data if size < LARGE else memoryview(data)
+            block.inbound.add(tsn, flags, stream, sequence, ppid, content[at + DATA_HEADER : end])
+            block.note_packet()
+        return True
 
     def _receive_any(self, data: bytes, now: float) -> None:
         """A packet of any chunks."""
@@ -364,10 +376,12 @@ class Association:
     @property
     def deadline(self) -> float | None:
         """When `on_timer` must be called, and `take_packets` after it; None: only when something happens."""
-        times: tuple[float | None, ...] = (self._life.at,)
-        if self._block is not None and self.state is not State.ENDED:
-            times += self._block.times
-        return min((time for time in times if time is not None), default=None)
+        first, block = self._life.at, self._block
+        if block is not None and self._life.state is not State.ENDED:
+            for time in block.times:
+                if time is not None and (first is None or time < first):
+                    first = time
+        return first
 
     def on_timer(self, now: float) -> None:
         """Does what is due."""

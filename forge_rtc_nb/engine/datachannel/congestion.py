@@ -36,23 +36,23 @@ class RoundTrip:
     def __init__(self) -> None:
         self.smoothed: float | None = None
         self._variation = 0.0
-        self.timeout = RTO_INITIAL
-        self._shortest = self._previous = float("inf")
+        self.timeout = self.measured = RTO_INITIAL
+        """Seconds, with back-off and without."""
+        self.shortest = self._of_epoch = self._previous = float("inf")
         self._epoch = 0.0
         self._next = float("-inf")
         self._of_round: list[float] = []
         self.grows = False
         """Whether every packet of the last round trip took clearly longer than the shortest (RFC 9406 section 4.2)."""
 
-    @property
-    def shortest(self) -> float:
-        return min(self._shortest, self._previous)
-
     def measure(self, seconds: float, now: float) -> None:
         """A packet that was sent once was answered after so many ``seconds``."""
         if now - self._epoch > EPOCH:
-            self._previous, self._shortest, self._epoch = self._shortest, seconds, now
-        self._shortest = min(self._shortest, seconds)
+            self._previous, self._of_epoch, self._epoch = self._of_epoch, seconds, now
+            self.shortest = min(self._previous, seconds)
+        elif seconds < self._of_epoch:
+            self._of_epoch = seconds
+            self.shortest = min(self.shortest, seconds)
         self._of_round.append(seconds)
         if now < self._next:
             return  # section 6.3.1 C: once a round trip
@@ -66,6 +66,7 @@ class RoundTrip:
             self.grows = min(self._of_round) > self.shortest + min(0.016, max(0.004, self.shortest / 8))
             self._of_round.clear()
         self._next = now + self.smoothed
+        self.measured = min(RTO_MAX, max(RTO_MIN, self.smoothed + 4 * self._variation))
         self.recover()
 
     def recover(self) -> None:
@@ -74,13 +75,6 @@ class RoundTrip:
         Section 6.3.3 keeps the back-off until the next measurement, but under much loss what was sent once is rarely answered.
         """
         self.timeout = self.measured
-
-    @property
-    def measured(self) -> float:
-        """The time-out without back-off."""
-        if self.smoothed is None:
-            return RTO_INITIAL
-        return min(RTO_MAX, max(RTO_MIN, self.smoothed + 4 * self._variation))
 
     def probe_after(self, *, may_wait: bool) -> float | None:
         """Seconds of silence after which the end of what was sent is probably lost; None where nothing is known.

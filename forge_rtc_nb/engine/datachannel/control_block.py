@@ -78,6 +78,12 @@ class ControlBlock:
         tsn, stream, sequence, ppid = _DATA.unpack_from(value)
         self.inbound.add(tsn, flags, stream, sequence, ppid, value[_DATA.size :])
 
+    def acknowledged(self, tsn: int, window: int, now: float) -> None:
+        """A SACK that tells neither of gaps nor of duplicates."""
+        if self.outbound.flight.probe is not None:
+            self.outbound.judge_probe(tsn, [], now)
+        self.outbound.acknowledge(tsn, window, [], now)
+
     def receive(self, kind: int, value: bytes, state: State, now: float) -> None:
         """SACK, FORWARD TSN or RE-CONFIG."""
         if kind == SACK and state in SENDS_DATA:

@@ -68,7 +68,8 @@ class Flight:
         """What gap blocks have acknowledged, ever."""
         self._latest: list[tuple[int, int]] = []
         """What the last ones did."""
-        self._abandoned = 0
+        self.abandoned = 0
+        """Fragments that were given up and that the peer waits for yet."""
         self.probe: Fragment | None = None
         """Sent again after a silence; what became of it is not known yet."""
 
@@ -165,7 +166,7 @@ class Flight:
                 fragment.state = ACKNOWLEDGED
                 again += fragment.size
             elif fragment.state == ABANDONED:
-                self._abandoned -= 1
+                self.abandoned -= 1
         self.size -= flown
         report.size = flown + again
 
@@ -257,14 +258,14 @@ class Flight:
                 if fragment.state == FLYING:
                     self.size -= fragment.size
                 fragment.state = ABANDONED
-                self._abandoned += 1
+                self.abandoned += 1
         message.data = b""
 
     def forward_point(self, streams: int) -> tuple[int, dict[int, int]]:
         """Up to where the peer need not wait, and the last sequence number that it will not see of so many streams."""
         point = self.acknowledged
         skipped: dict[int, int] = {}
-        if self._abandoned:
+        if self.abandoned:
             for fragment in self._sent:
                 message = fragment.message
                 if fragment.state != ABANDONED or (len(skipped) == streams and message.queue.stream not in skipped):

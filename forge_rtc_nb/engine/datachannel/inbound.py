@@ -174,8 +174,10 @@ class Inbound:
 
     def sack(self, most: int) -> bytes:
         """The SACK of what has arrived, of ``most`` bytes."""
-        gaps = self._ahead.blocks((most - 16) // 4 - len(self._duplicates))
-        relative = [(start - self.tsn, end - self.tsn) for start, end in gaps]
+        relative = []
+        if self._ahead:
+            gaps = self._ahead.blocks((most - 16) // 4 - len(self._duplicates))
+            relative = [(start - self.tsn, end - self.tsn) for start, end in gaps]
         chunk = sack_chunk(self.tsn, self.window, relative, self._duplicates)
         self._duplicates.clear()
         self.unacknowledged = 0

@@ -115,7 +115,8 @@ class Outbound:
         if report.advanced:
             self.congestion.round_trip.recover()
             self.t3 = now + self.congestion.round_trip.timeout if self.flight else None
-        self._look_forward(now)
+        if self.flight.abandoned:
+            self._look_forward(now)
 
     def time_out(self, now: float) -> None:
         """T3 has expired (section 6.3.3)."""
@@ -199,7 +200,7 @@ class Outbound:
             self._send_probe(packer, now)
         if self._current is not None and self._has_expired(self._current, now):
             self._abandon(self._current, now)
-        if self._retransmit(packer, most, now):
+        if not self.flight.lost or self._retransmit(packer, most, now):
             self._send_new(packer, most, now)
         if self._gave_up:
             self._gave_up = False
