@@ -34,8 +34,8 @@ from .chunks import (
     LARGE,
     NO_CHECKSUM,
     PAD,
-    PLAIN,
     PLAIN_SACK,
+    PLAIN_SACK_CHUNK,
     PROTOCOL_VIOLATION,
     RE_CONFIG,
     REFLECTED,
@@ -219,13 +219,15 @@ class Association:
             pass  # the chunks in front of it were taken
 
     def _receive_usual(self, data: bytes, now: float) -> bool:
-        """A packet as most are: a SACK that tells of nothing out of order, a DATA chunk, or both. False: it is another."""
+        """A packet as most are: a SACK that tells of nothing out of order, a DATA chunk, or both; False where it is another, of
+        which nothing was taken. Only while the association is established: there is no end of it to go on with.
+        """
         block, size, at = self._block, len(data), COMMON_HEADER
         if size < PLAIN_SACK or data[:8] != self._expects or block is None or self._life.state is not State.ESTABLISHED:
             return False
         if data[COMMON_HEADER] == SACK:
-            _, _, length, acknowledged, window, more = PLAIN.unpack_from(data, COMMON_HEADER)
-            if length != PLAIN.size or more:
+            _, _, length, until, window, counts = PLAIN_SACK_CHUNK.unpack_from(data, COMMON_HEADER)
+            if length != PLAIN_SACK_CHUNK.size or counts:
                 return False
             at = PLAIN_SACK
         if at < size:
@@ -239,9 +241,10 @@ class Association:
         if not unchecked and data[8:COMMON_HEADER] != CHECKSUM.pack(extend(self._seed, data[COMMON_HEADER:])):
             return True
         if at > COMMON_HEADER:
-            block.acknowledged(acknowledged, window, now)
+            block.receive_plain_sack(until, window, now)
         if at < size:
-            content = data if size < LARGE else memoryview(data)
+            large = length >= LARGE and 2 * length > size  # a view keeps all of the packet
+            content = memoryview(data) if large else data
             block.inbound.add(tsn, flags, stream, sequence, ppid, content[at + DATA_HEADER : end])
             block.note_packet()
         return True

@@ -72,10 +72,10 @@ CHECKSUM = Struct("<L")
 NO_CHECKSUM: Final = bytes(4)
 DATA_CHUNK = Struct("!BBHLHHL")
 """Type, flags, length, TSN, stream, stream sequence number, PPID."""
-PLAIN = Struct("!BBHLLL")
+PLAIN_SACK_CHUNK = Struct("!BBHLLL")
 """Type, flags, length, TSN and window of a SACK; the last number is 0 where it tells neither of gaps nor of duplicates."""
 
-PLAIN_SACK: Final = COMMON_HEADER + PLAIN.size
+PLAIN_SACK: Final = COMMON_HEADER + PLAIN_SACK_CHUNK.size
 """Bytes of a packet with a SACK alone, that tells neither of gaps nor of duplicates."""
 _TSN_AT: Final = COMMON_HEADER + CHUNK_HEADER
 
@@ -198,7 +198,7 @@ class Init:
 def sack_chunk(tsn: int, window: int, gaps: list[tuple[int, int]], duplicates: list[int]) -> bytes:
     """``gaps`` are (start, end) relative to ``tsn``."""
     if not (gaps or duplicates):
-        return PLAIN.pack(SACK, 0, PLAIN.size, tsn & MASK, window, 0)
+        return PLAIN_SACK_CHUNK.pack(SACK, 0, PLAIN_SACK_CHUNK.size, tsn & MASK, window, 0)
     parts = [_SACK.pack(tsn & MASK, window, len(gaps), len(duplicates))]
     parts += [_PAIR.pack(*gap) for gap in gaps]
     parts += [_WORD.pack(each & MASK) for each in duplicates]

@@ -72,13 +72,13 @@ class ControlBlock:
             self._control.append(chunk)
 
     def receive_data(self, flags: int, value: bytes) -> None:
-        """A DATA chunk that is not alone in its packet."""
+        """A DATA chunk in a packet that is not as most are."""
         if len(value) <= _DATA.size:
             raise Violation("a DATA chunk without data")
         tsn, stream, sequence, ppid = _DATA.unpack_from(value)
         self.inbound.add(tsn, flags, stream, sequence, ppid, value[_DATA.size :])
 
-    def acknowledged(self, tsn: int, window: int, now: float) -> None:
+    def receive_plain_sack(self, tsn: int, window: int, now: float) -> None:
         """A SACK that tells neither of gaps nor of duplicates."""
         if self.outbound.flight.probe is not None:
             self.outbound.judge_probe(tsn, [], now)
