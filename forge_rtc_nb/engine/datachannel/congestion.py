@@ -39,6 +39,7 @@ class RoundTrip:
         self.timeout = self.measured = RTO_INITIAL
         """Seconds, with back-off and without."""
         self.shortest = self._of_epoch = self._previous = float("inf")
+        """Of the last one or two epochs, of this one, of the one before."""
         self._epoch = 0.0
         self._next = float("-inf")
         self._of_round: list[float] = []
